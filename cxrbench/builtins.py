@@ -1,0 +1,84 @@
+"""The components that come with cxrbench, registered through the same hooks as anyone's."""
+
+from __future__ import annotations
+
+from cxrbench.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Data sets."""
+    register(
+        "phantom",
+        "cxrbench.datasets.phantom:Phantom",
+        version="1",
+        summary="Drawn radiographs with the 14 findings, for trying the tool and testing it",
+    )
+    register(
+        "nih",
+        "cxrbench.datasets.nih:Nih",
+        version="1",
+        summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
+    )
+
+
+@hookimpl
+def register_backbones(register: Register) -> None:
+    """Networks."""
+    register(
+        "densenet_fpn",
+        "cxrbench.backbones.densenet_fpn:DensenetFpn",
+        version="1",
+        summary="DenseNet121 with a feature pyramid; image, patient data, or both",
+    )
+    register(
+        "timm/*",
+        "cxrbench.backbones.timm_network:TimmNetwork",
+        version="1",
+        summary="Any network of timm by its name, such as timm/resnet18",
+    )
+
+
+@hookimpl
+def register_losses(register: Register) -> None:
+    """Losses."""
+    register(
+        "bce", "cxrbench.losses.bce:Bce", version="1", summary="Binary cross-entropy, every finding alike"
+    )
+    register(
+        "weighted_bce",
+        "cxrbench.losses.weighted_bce:WeightedBce",
+        version="1",
+        summary="Binary cross-entropy with a positive weight for each finding",
+    )
+
+
+@hookimpl
+def register_calibrators(register: Register) -> None:
+    """Calibrators."""
+    register("none", "cxrbench.calibrators.none:NoCalibrator", version="1", summary="Probabilities as the network gives them")
+    register(
+        "temperature",
+        "cxrbench.calibrators.temperature:Temperature",
+        version="1",
+        summary="Logits divided by a temperature, for each finding or shared",
+    )
+
+
+@hookimpl
+def register_thresholds(register: Register) -> None:
+    """Threshold strategies."""
+    register("fixed", "cxrbench.thresholds.fixed:Fixed", version="1", summary="One threshold for every finding")
+    register("youden", "cxrbench.thresholds.youden:Youden", version="1", summary="Most sensitivity + specificity")
+    register(
+        "precision_f1",
+        "cxrbench.thresholds.precision_f1:PrecisionF1",
+        version="1",
+        summary="Best F1 among thresholds that reach a precision floor",
+    )
+    register(
+        "dynamic",
+        "cxrbench.thresholds.dynamic:Dynamic",
+        version="1",
+        summary="As precision_f1, lowered a step where the best F1 stays low",
+    )

@@ -1,0 +1,59 @@
+"""What a data set hands over: a manifest, labels, boxes, and what the user should know about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.task import Task
+
+MANIFEST_COLUMNS = ("patient_id", "age", "sex", "view", "official", "source")
+BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The tables of a data set, one row an image that is at hand.
+
+    Attributes:
+        name: name of the data set as tables show it.
+        task: the classes and how they are decided.
+        manifest: indexed by ``image_id`` (unique strings); ``patient_id`` string, ``age`` in years
+            (float, NaN unknown), ``sex`` ``M``/``F``/None, ``view`` ``PA``/``AP``/None, ``official``
+            ``train_val``/``test``, ``source`` path below the data root (empty for drawn images).
+        labels: float32, indexed like the manifest, one column a class; 1, 0, NaN unknown.
+        boxes: one row an annotated box: ``image_id``, ``finding``, and ``x``, ``y`` (top left),
+            ``width``, ``height`` as shares 0..1 of the image's width and height.
+        label_version: which labels these are, as the passport shows it.
+        listed: how many images each official list names, present here or not.
+        notes: sentences that the user should read once before the run.
+    """
+
+    name: str
+    task: Task
+    manifest: pd.DataFrame
+    labels: pd.DataFrame
+    boxes: pd.DataFrame
+    label_version: str
+    listed: dict[str, int]
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Check what every later stage relies on."""
+        problems = []
+        if tuple(self.manifest.columns) != MANIFEST_COLUMNS:
+            problems.append(f"the manifest's columns are {list(self.manifest.columns)}")
+        elif not set(self.manifest["official"]) <= {"train_val", "test"}:
+            problems.append("the manifest's 'official' has values besides train_val and test")
+        if not self.manifest.index.is_unique:
+            problems.append("image ids repeat")
+        if not self.manifest.index.equals(self.labels.index):
+            problems.append("labels and manifest have different images")
+        if tuple(self.labels.columns) != self.task.classes:
+            problems.append("the labels' columns are not the task's classes")
+        if tuple(self.boxes.columns) != BOX_COLUMNS:
+            problems.append(f"the boxes' columns are {list(self.boxes.columns)}")
+        if problems:
+            raise CxrbenchError(f"The data set '{self.name}' is not well-formed: {'; '.join(problems)}.")

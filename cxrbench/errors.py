@@ -1,0 +1,15 @@
+"""The errors that users read: one sentence each, what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class CxrbenchError(Exception):
+    """Something failed that the user can act on; the command ends with exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(CxrbenchError):
+    """The request itself is wrong (a name, an option, a combination); exit code 2, before any work."""
+
+    exit_code = 2

@@ -1,0 +1,34 @@
+"""The fourteen findings of NIH ChestX-ray14 and the spellings under which they appear."""
+
+from __future__ import annotations
+
+NIH_FINDINGS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+)
+"""In the order of the ChestX-ray14 paper, used for every column order in this project."""
+
+NO_FINDING = "No Finding"
+"""The label string of an image without any finding: the all-zero vector, not a class."""
+
+_ALIASES = {"infiltrate": "Infiltration"}
+"""Spellings that differ by more than case, blanks and underscores (``BBox_List_2017.csv`` has this one)."""
+
+_BY_FOLDED = {finding.casefold(): finding for finding in NIH_FINDINGS} | _ALIASES
+
+
+def canonical_finding(text: str) -> str | None:
+    """The NIH name of a finding as spelled in ``text``, or None where it is none of the fourteen."""
+    return _BY_FOLDED.get(text.strip().casefold().replace(" ", "_"))

@@ -1,0 +1,130 @@
+"""One Protocol for each kind of component: all that a plugin author implements.
+
+A component is a class. Its options are the keywords of its constructor (a frozen dataclass is the
+usual form); their annotations are checked before any work starts, so use types such as
+``Annotated[float, Ge(0), Le(1)]`` from ``annotated_types``. Methods take and return arrays or tensors,
+never objects of the store. Nothing here is inherited from.
+
+Shapes: ``n`` images, ``c`` classes in the task's order, ``B`` images in a batch. Labels are 1, 0 or
+NaN (unknown). Arrays are NumPy on the host, tensors are torch on whatever device the run uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from cxrbench.collection import Collection
+
+    FloatArray = NDArray[np.float64]
+    LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+State = Mapping[str, Any]
+"""What a fitted component keeps: JSON values only (numbers, strings, lists, mappings; NaN allowed)."""
+
+
+class Dataset(Protocol):
+    """Images with labels, patients and, where known, boxes."""
+
+    def recommend(self) -> Mapping[str, object]:
+        """Settings of a run that suit this data set, such as ``{"image_size": 64, "weights": "none"}``.
+
+        Keys are fields of :class:`cxrbench.specs.RunSpec` and :class:`cxrbench.specs.TrainingSpec`;
+        each holds only where the user has not said otherwise.
+        """
+
+    def read(self, root: Path | None) -> Collection:
+        """Read the tables (not the images) below ``root``; None where the data set needs no folder.
+
+        Raises:
+            CxrbenchError: a file is missing or not what it should be; the sentence names it.
+        """
+
+    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
+        """One image as greyscale ``[height, width]``, at its own size or, where drawn, ``side`` pixels.
+
+        ``source`` is the image's path below ``root`` as the manifest gives it. The caller resizes.
+        """
+
+
+class Backbone(Protocol):
+    """A network, from pixels (and patient data) to one logit for each class."""
+
+    inputs: tuple[Literal["image", "patient"], ...]
+    """What the network's ``forward`` takes, in this order: ``image`` ``[B, channels, S, S]`` float,
+    normalised with ``mean`` and ``std``; ``patient`` ``[B, 3]`` float: age / 100 clipped to 0..1,
+    view (PA 0, AP 1), sex (M 0, F 1), each .5 where unknown."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """Normalisation of each channel; their length is the number of channels. Grey is repeated."""
+
+    def build(self, outputs: int, image_size: int, pretrained: bool) -> nn.Module:
+        """The network with ``outputs`` logits; weights from ImageNet where ``pretrained``, else random.
+
+        Random weights come from torch's global generator, seeded by the caller.
+
+        Raises:
+            CxrbenchError: ImageNet weights cannot be had here.
+        """
+
+
+class Loss(Protocol):
+    """A training loss."""
+
+    tasks: ClassVar[frozenset[str]]
+    """The task kinds that it fits: ``multilabel``, ``singlelabel``."""
+
+    def build(self, labels: FloatArray, classes: Sequence[str]) -> LossFunction:
+        """A function of logits ``[B, c]`` and labels ``[B, c]`` (NaN where unknown) to a scalar tensor.
+
+        ``labels`` ``[n, c]`` are the training rows', for weights that depend on counts.
+        """
+
+
+class Calibrator(Protocol):
+    """A map from raw logits to calibrated probabilities, fitted on the tune role."""
+
+    tasks: ClassVar[frozenset[str]]
+
+    def fit(self, logits: FloatArray, labels: FloatArray) -> State:
+        """Fit on logits ``[n, c]`` and labels ``[n, c]``; each column has both classes among its labels."""
+
+    def probabilities(self, logits: FloatArray, state: State) -> FloatArray:
+        """Calibrated probabilities ``[n, c]`` in 0..1 of logits ``[n, c]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The threshold of one class, and whether it meets what its strategy promises.
+
+    Attributes:
+        threshold: probability from which the class is called positive; NaN where undefined.
+        feasible: False where the strategy's constraint could not be met on the tune role.
+        reason: one clause on how the threshold came about where that is not the ordinary way.
+    """
+
+    threshold: float
+    feasible: bool = True
+    reason: str = ""
+
+
+class ThresholdStrategy(Protocol):
+    """Picks the operating point of each class from scores and labels of the tune role."""
+
+    tasks: ClassVar[frozenset[str]]
+
+    def fit(
+        self, probabilities: FloatArray, labels: FloatArray, *, calibrated: bool
+    ) -> Sequence[OperatingPoint]:
+        """One operating point for each column of probabilities ``[n, c]`` and labels ``[n, c]``.
+
+        ``calibrated`` says whether the probabilities went through a calibrator.
+        """

@@ -1,0 +1,107 @@
+"""The registry of components: names and targets, loaded only when they are used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from cxrbench.errors import CxrbenchError, UsageError
+
+Kind = Literal["dataset", "backbone", "loss", "calibrator", "thresholds"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_FAMILY = "/*"
+
+
+class DuplicateComponentError(CxrbenchError):
+    """Two components of one kind ask for the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A named component that is not imported yet.
+
+    Attributes:
+        kind: which Protocol of :mod:`cxrbench.interfaces` it implements.
+        name: what the user writes; a family's ends in ``/*``.
+        target: ``"module:Class"``.
+        version: changes when the component's results change; part of every key.
+        summary: one line.
+        source: the distribution that registered it.
+        fixed: options that the name itself carries (``timm/resnet18`` gives ``{"name": "resnet18"}``).
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    version: str
+    summary: str
+    source: str
+    fixed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the name stands for many, such as ``timm/*``."""
+        return self.name.endswith(_FAMILY)
+
+    def load(self) -> type[Any]:
+        """Import the target.
+
+        Raises:
+            CxrbenchError: the module or the class is not there, or the class is not one.
+        """
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            target = getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError) as error:
+            raise CxrbenchError(
+                f"The {self.kind} '{self.name}' of {self.source} cannot be loaded from {self.target} "
+                f"({error}); reinstall {self.source} or report this to its authors."
+            ) from error
+        if not isinstance(target, type):
+            raise CxrbenchError(f"The {self.kind} '{self.name}' of {self.source}: {self.target} is not a class.")
+        return target
+
+
+class Registry:
+    """All components by kind and name."""
+
+    def __init__(self) -> None:
+        self._components: dict[tuple[Kind, str], Component] = {}
+
+    def add(self, component: Component) -> None:
+        """Add one component.
+
+        Raises:
+            DuplicateComponentError: the name is taken; the message names both sources.
+        """
+        other = self._components.get((component.kind, component.name))
+        if other is not None:
+            raise DuplicateComponentError(
+                f"The {component.kind} '{component.name}' comes from both {other.source} ({other.target}) "
+                f"and {component.source} ({component.target}); uninstall one of them."
+            )
+        self._components[component.kind, component.name] = component
+
+    def all(self, kind: Kind | None = None) -> list[Component]:
+        """Every component, or those of one kind, in order of registration."""
+        return [c for c in self._components.values() if kind is None or c.kind == kind]
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component of that name; a family's member carries its own name in ``fixed``.
+
+        Raises:
+            UsageError: there is none; the message gives the near names.
+        """
+        if (component := self._components.get((kind, name))) and not component.is_family:
+            return component
+        prefix, slash, member = name.partition("/")
+        family = self._components.get((kind, prefix + _FAMILY)) if slash and member not in ("", "*") else None
+        if family is not None:
+            return replace(family, name=name, fixed={"name": member})
+        names = [c.name for c in self.all(kind)]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
+        raise UsageError(f"There is no {kind} '{name}'; {hint}")
