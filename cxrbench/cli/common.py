@@ -1,0 +1,118 @@
+"""What every command has: ``--json``, ``-q``, ``--debug``, and errors of one sentence."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.reporter import Reporter
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from cxrbench.plugins import Plugins
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command answers: one JSON document or tables on stdout, everything else on stderr."""
+
+    as_json: bool
+    debug: bool
+    reporter: Reporter
+
+    def document(self, value: object) -> None:
+        """Print the answer as JSON, NaN as null; nothing without ``--json``."""
+        from cxrbench.canonical import jsonable
+
+        if self.as_json:
+            print(json.dumps(jsonable(value), indent=2, allow_nan=False))
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Print the answer for people; nothing with ``--json``."""
+        if not self.as_json:
+            for renderable in renderables:
+                _console().print(renderable)
+
+    def components(self) -> Plugins:
+        """The registry and plugins; a plugin that is set aside or slow is warned of."""
+        from cxrbench.plugins import installed
+
+        found = installed()
+        for plugin in found.plugins:
+            if plugin.warning:
+                self.reporter.warn(plugin.warning)
+        return found
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Piped into a file, a table keeps its columns instead of wrapping at 80.
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+
+def common(function: F) -> F:
+    """Add the common options to a command; its function gets ``output``."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings, errors and the answer.")
+    @click.option("--debug", is_flag=True, help="Show the trace of an error.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, as_json: bool, quiet: bool, debug: bool, **kwargs: Any) -> None:
+        output = Output(as_json, debug, Reporter(quiet=quiet))
+        try:
+            function(*args, output=output, **kwargs)
+        except CxrbenchError as error:
+            if debug:
+                raise
+            output.reporter.error(str(error))
+            raise SystemExit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            if debug:
+                raise
+            print("Interrupted: what is finished is kept, and the same command goes on from there.", file=sys.stderr)
+            raise SystemExit(1) from error
+
+    return wrapped  # type: ignore[return-value]
+
+
+results_option = click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    envvar="CXRBENCH_RESULTS",
+    show_envvar=True,
+    help="Folder of the store.",
+)
+
+
+def complete_components(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Tab completion of component names, the last one of a comma list."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from cxrbench.plugins import installed
+
+        before, comma, last = incomplete.rpartition(",")
+        names = [c.name.removesuffix("*") for c in installed().registry.all(kind)]  # type: ignore[arg-type]
+        return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+    return complete
+
+
+def complete_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Tab completion of run ids."""
+    results = Path(ctx.params.get("results") or "results")
+    names = [path.parent.name for path in sorted(results.glob("runs/*/artifact.json"))]
+    return [name for name in names if name.startswith(incomplete)]

@@ -1,0 +1,48 @@
+"""``cxrbench plugins``."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from cxrbench.cli.common import Output, common
+
+
+@click.group()
+def plugins() -> None:
+    """Plugins: packages that add components to cxrbench."""
+
+
+@plugins.command("list", epilog="Example: cxrbench plugins list")
+@common
+def list_plugins(output: Output) -> None:
+    """List installed plugins, with the reason where one is set aside."""
+    from rich.table import Table
+
+    from cxrbench.plugins import installed
+
+    found = installed().plugins
+    output.document(
+        [
+            {
+                "name": plugin.name,
+                "distribution": plugin.distribution,
+                "module": plugin.module,
+                "status": plugin.status,
+                "reason": plugin.reason,
+                "trace": plugin.trace,
+                "components": plugin.components,
+                "import_seconds": round(plugin.import_seconds, 3),
+            }
+            for plugin in found
+        ]
+    )
+    if not found:
+        output.show("No plugins are installed; the components of cxrbench itself are in 'cxrbench list'.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "package", "status", "components", "import", "reason"):
+        table.add_column(column)
+    for plugin in found:
+        seconds = f"{plugin.import_seconds:.2f} s"
+        table.add_row(plugin.name, plugin.distribution, plugin.status, str(plugin.components), seconds, plugin.reason)
+    output.show(table)

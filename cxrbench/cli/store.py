@@ -1,0 +1,49 @@
+"""``cxrbench store``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from cxrbench.cli.common import Output, common, complete_runs, results_option
+
+
+@click.group()
+def store() -> None:
+    """The store: remove runs, free what no run needs."""
+
+
+@store.command("rm", epilog="Example: cxrbench store rm phantom-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
+@results_option
+@common
+def remove(runs: tuple[str, ...], results: Path, output: Output) -> None:
+    """Remove runs. What lies behind them stays until 'cxrbench store gc', since other runs may need it."""
+    from cxrbench.store import Store
+
+    opened = Store(results, output.reporter, create=False)
+    found = {run.id: run for run in map(opened.find_run, runs)}
+    for run in found.values():
+        opened.remove_run(run)
+    names = [run.folder.name for run in found.values()]
+    output.document({"removed": names})
+    output.show(*(f"removed {name}" for name in names))
+
+
+@store.command("gc", epilog="Example: cxrbench store gc --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
+@results_option
+@common
+def collect(dry_run: bool, results: Path, output: Output) -> None:
+    """Free what no run needs: artifacts behind removed runs, and work that nobody goes on with."""
+    from cxrbench.store import Store
+
+    opened = Store(results, output.reporter, create=False)
+    garbage = opened.garbage()
+    if not dry_run:
+        opened.collect(garbage)
+    names = [folder.relative_to(results).as_posix() for folder in garbage.folders]
+    output.document({"freed": names, "bytes": garbage.bytes, "dry_run": dry_run})
+    verb = "would free" if dry_run else "freed"
+    output.show(*names, f"{verb} {garbage.bytes / 1e6:.1f} MB in {len(names)} folders")

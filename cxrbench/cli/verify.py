@@ -1,0 +1,43 @@
+"""``cxrbench verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from cxrbench.cli.common import Output, common, complete_runs, results_option
+
+
+@click.command(epilog="Example: cxrbench verify --results results")
+@click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
+@results_option
+@common
+def verify(runs: tuple[str, ...], results: Path, output: Output) -> None:
+    """Check that stored files are what was written: all of them, or those behind the runs named.
+
+    Exit code 1 where a file is missing, changed or added, or an artifact that others need is gone.
+    """
+    from cxrbench.store import Artifact, Store
+
+    store = Store(results, output.reporter, create=False)
+    if runs:
+        waiting = [store.find_run(run) for run in runs]
+        chosen: dict[str, Artifact] = {}
+        while waiting:
+            artifact = waiting.pop()
+            if artifact.id not in chosen:
+                chosen[artifact.id] = artifact
+                present = [r for r in artifact.references if (store.folder(r) / "artifact.json").exists()]
+                waiting += [store.read(reference) for reference in present]
+    else:
+        chosen = {artifact.id: artifact for artifact in store.artifacts()}
+    problems: list[str] = []
+    with output.reporter.progress("checking", len(chosen)) as advance:
+        for artifact in chosen.values():
+            problems += store.problems(artifact)
+            advance(1, "")
+    output.document({"checked": len(chosen), "problems": problems})
+    output.show(*problems, f"{len(chosen)} artifacts checked, {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
+    if problems:
+        raise SystemExit(1)

@@ -1,0 +1,164 @@
+"""What a run is: named components and numbers, resolved before any work, hashed into keys."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from cxrbench.errors import UsageError
+from cxrbench.options import Use, bind, instantiate, non_default, parse_uses
+from cxrbench.registry import KINDS, Kind, Registry
+
+
+def _one_use(value: object) -> object:
+    """Let TOML write a component as ``"dynamic:min_precision=0.4"`` as well as a table."""
+    if isinstance(value, str):
+        uses = parse_uses(value)
+        if len(uses) != 1:
+            raise ValueError(f"'{value}' names {len(uses)} components where one is meant")
+        return uses[0]
+    return value
+
+
+OneUse = Annotated[Use, BeforeValidator(_one_use)]
+
+
+class TrainingSpec(BaseModel):
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training rows at most.
+        batch_size: images a step over all devices.
+        optimizer: ``adam`` or ``adamw``.
+        learning_rate: at the start.
+        weight_decay: L2 (adam) or decoupled (adamw).
+        schedule: ``cosine`` to zero over all steps, ``plateau`` on validation loss, or ``constant``.
+        plateau_patience: epochs without lower validation loss before the rate is cut.
+        plateau_factor: what the rate is multiplied by then.
+        early_stopping: stop after this many epochs without a better ``select``; 0 never stops.
+        select: what the kept checkpoint is best in on val: macro AUC, macro-F1 at each epoch's best-F1
+            thresholds, or loss.
+        clip_norm: gradient norm is clipped to this; 0 does not clip.
+        augmentation: ``affine``: random 90% crop, rotation to ±7°, translation to 6%; ``none``.
+        precision: ``fp32``, ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the processor has it.
+        channels_last: memory layout of images and convolutions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=2)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    plateau_patience: int = Field(2, ge=0)
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    early_stopping: int = Field(0, ge=0)
+    select: Literal["macro_auc", "macro_f1", "loss"] = "macro_auc"
+    clip_norm: float = Field(5.0, ge=0)
+    augmentation: Literal["affine", "none"] = "affine"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    channels_last: bool = True
+
+
+class RunSpec(BaseModel):
+    """A run, resolved: every name checked, every option and number at its value.
+
+    Attributes:
+        dataset: where images and labels come from.
+        backbone: the network.
+        loss: the training loss.
+        calibrator: what turns logits into the probabilities that decisions use.
+        thresholds: the strategy for each finding's operating point.
+        image_size: side of the square network input in pixels.
+        weights: initial weights: ``none`` (random), ``imagenet``, or a file.
+        seed: of weights, order and augmentation; roles do not depend on it.
+        tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
+            and is shown in every table.
+        min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities and gets a
+            prevalence-matching threshold; 0 leaves every finding to its strategy.
+        training: how the network is trained.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: OneUse = Use(name="phantom")
+    backbone: OneUse = Use(name="densenet_fpn")
+    loss: OneUse = Use(name="weighted_bce")
+    calibrator: OneUse = Use(name="none")
+    thresholds: OneUse = Use(name="dynamic")
+    image_size: int = Field(224, ge=32, le=4096)
+    weights: str = "none"
+    seed: int = Field(0, ge=0)
+    tune: Literal["tune", "val"] = "tune"
+    min_positives: int = Field(10, ge=0)
+    training: TrainingSpec = TrainingSpec()
+
+    def use(self, kind: Kind) -> Use:
+        """The component of that kind."""
+        use: Use = getattr(self, kind)
+        return use
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file: fields of :class:`RunSpec`, all optional.
+
+    Raises:
+        UsageError: the file is not there or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {path}; give --config the path of a TOML file.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}.") from error
+
+
+def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
+    """Fill in what was not given (data set's recommendation, then default) and check everything.
+
+    Raises:
+        UsageError: an unknown name, option or setting, or a value out of range.
+    """
+    asked = _validate(given)
+    dataset = instantiate(registry.find("dataset", asked.dataset.name), asked.dataset.options)
+    recommended = dict(dataset.recommend())
+    training_fields = set(TrainingSpec.model_fields)
+    merged: dict[str, Any] = {k: v for k, v in recommended.items() if k not in training_fields}
+    merged |= {k: v for k, v in given.items() if k != "training"}
+    merged["training"] = {k: v for k, v in recommended.items() if k in training_fields} | dict(
+        given.get("training", {})
+    )
+    spec = _validate(merged)
+    uses = {
+        kind: Use(name=spec.use(kind).name, options=bind(registry.find(kind, spec.use(kind).name), spec.use(kind).options))
+        for kind in KINDS
+    }
+    if spec.weights not in ("none", "imagenet") and not Path(spec.weights).is_file():
+        raise UsageError(f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file.")
+    return spec.model_copy(update=uses)
+
+
+def _validate(values: Mapping[str, Any]) -> RunSpec:
+    try:
+        return RunSpec.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        fields = TrainingSpec if where.startswith("training.") else RunSpec
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"There is no setting '{where}'; there are {', '.join(fields.model_fields)}.") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}.") from error
+
+
+def keyed(use: Use, kind: Kind, registry: Registry) -> dict[str, Any]:
+    """What a component contributes to a key: name, version, options that differ from the defaults."""
+    component = registry.find(kind, use.name)
+    options = {k: v for k, v in non_default(component, use.options).items() if k not in component.fixed}
+    return {"name": use.name, "version": component.version, "options": options}

@@ -1,0 +1,190 @@
+"""Evaluate: what a run's probabilities and decisions are worth on test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.files import write_json
+from cxrbench.interfaces import OperatingPoint
+from cxrbench.statistics.averages import covered, macro, weighted
+from cxrbench.statistics.calibration import brier, expected_calibration_error
+from cxrbench.statistics.decisions import (
+    accuracy,
+    confusion,
+    exact_match,
+    f1,
+    hamming_loss,
+    precision,
+    recall,
+    specificity,
+)
+from cxrbench.statistics.ranking import (
+    auc,
+    average_precision,
+    label_ranking_average_precision,
+    micro_auc,
+    micro_average_precision,
+    roc_curve,
+)
+from cxrbench.task import Task
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
+
+VERSION = "1"
+"""Changes when the same probabilities, thresholds and labels give other figures."""
+
+_CURVE_POINTS = 256
+
+
+def run(
+    folder: Path,
+    task: Task,
+    labels: FloatArray,
+    probabilities: FloatArray,
+    points: Mapping[str, OperatingPoint],
+    calibrated: Mapping[str, FloatArray],
+    tune_labels: FloatArray,
+) -> None:
+    """Evaluate on test.
+
+    Args:
+        folder: gets ``metrics.json``, ``per_finding.csv``, ``calibration.csv`` and ``roc.csv``.
+        task: classes and decision.
+        labels: ``[n, c]`` of test.
+        probabilities: ``[n, c]``, what decisions are made from.
+        points: the operating point of each class.
+        calibrated: probabilities ``[n, c]`` by calibrator, ``none`` being the raw ones.
+        tune_labels: ``[m, c]``, whose prevalence the null row predicts.
+    """
+    thresholds = np.array([points[name].threshold for name in task.classes])
+    decisions = task.decide(probabilities, thresholds)
+    table = per_finding(task, labels, probabilities, decisions)
+    table.insert(1, "threshold", thresholds)
+    table.insert(2, "feasible", [points[name].feasible for name in task.classes])
+    table.insert(3, "reason", [points[name].reason for name in task.classes])
+    table.to_csv(folder / "per_finding.csv", index=False)
+    calibration_table(task, labels, calibrated).to_csv(folder / "calibration.csv", index=False)
+    roc_table(task, labels, probabilities).to_csv(folder / "roc.csv", index=False)
+    write_json(
+        folder / "metrics.json",
+        {
+            "metrics": overall(labels, probabilities, decisions),
+            "per_finding": table.to_dict("records"),
+            "null": null_rows(labels, tune_labels),
+            "calibration": {
+                name: {"macro_ece": macro(expected_calibration_error(p, labels)), "macro_brier": macro(brier(p, labels))}
+                for name, p in calibrated.items()
+            },
+        },
+    )
+
+
+def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> dict[str, float]:
+    """Every figure over all findings. Averages leave undefined findings out; ``*_findings`` counts the rest."""
+    positives = (labels == 1).sum(axis=0).astype(np.float64)
+    each = confusion(decisions, labels)
+    total = each.summed()
+    aucs, aps, f1s = auc(probabilities, labels), average_precision(probabilities, labels), f1(each)
+    return {
+        "macro_auc": macro(aucs),
+        "micro_auc": micro_auc(probabilities, labels),
+        "weighted_auc": weighted(aucs, positives),
+        "macro_ap": macro(aps),
+        "micro_ap": micro_average_precision(probabilities, labels),
+        "weighted_ap": weighted(aps, positives),
+        "macro_f1": macro(f1s),
+        "micro_f1": float(f1(total)[0]),
+        "weighted_f1": weighted(f1s, positives),
+        "macro_precision": macro(precision(each)),
+        "micro_precision": float(precision(total)[0]),
+        "macro_recall": macro(recall(each)),
+        "micro_recall": float(recall(total)[0]),
+        "macro_specificity": macro(specificity(each)),
+        "exact_match": exact_match(decisions, labels),
+        "hamming_loss": hamming_loss(decisions, labels),
+        "accuracy": 1.0 - hamming_loss(decisions, labels),
+        "lrap": label_ranking_average_precision(probabilities, labels),
+        "macro_brier": macro(brier(probabilities, labels)),
+        "macro_ece": macro(expected_calibration_error(probabilities, labels)),
+        "auc_findings": covered(aucs),
+        "f1_findings": covered(f1s),
+        "decided_findings": int((~np.isnan(decisions).all(axis=0)).sum()),
+        "images": len(labels),
+    }
+
+
+def per_finding(task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> pd.DataFrame:
+    """One row a finding; counts are of images whose label is known and whose decision is made."""
+    counts = confusion(decisions, labels)
+    return pd.DataFrame(
+        {
+            "finding": task.classes,
+            "auc": auc(probabilities, labels),
+            "ap": average_precision(probabilities, labels),
+            "f1": f1(counts),
+            "precision": precision(counts),
+            "recall": recall(counts),
+            "specificity": specificity(counts),
+            "accuracy": accuracy(counts),
+            "brier": brier(probabilities, labels),
+            "ece": expected_calibration_error(probabilities, labels),
+            "n_pos": (labels == 1).sum(axis=0),
+            "n_neg": (labels == 0).sum(axis=0),
+            "n_unknown": np.isnan(labels).sum(axis=0),
+            "tp": counts.tp,
+            "fp": counts.fp,
+            "tn": counts.tn,
+            "fn": counts.fn,
+        }
+    )
+
+
+def calibration_table(task: Task, labels: FloatArray, calibrated: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """ECE and Brier score of each finding, raw and after each calibrator."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "calibrator": name,
+                    "finding": task.classes,
+                    "ece": expected_calibration_error(probabilities, labels),
+                    "brier": brier(probabilities, labels),
+                }
+            )
+            for name, probabilities in calibrated.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def null_rows(labels: FloatArray, tune_labels: FloatArray) -> list[dict[str, Any]]:
+    """What a network must beat: every image scored with tune's prevalence, and no finding ever scored or called.
+
+    The first makes no decisions; figures that need them are NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        prevalence = (tune_labels == 1).sum(axis=0) / (~np.isnan(tune_labels)).sum(axis=0)
+    scores = np.broadcast_to(prevalence, labels.shape)
+    undecided, never = np.full_like(labels, np.nan), np.zeros_like(labels)
+    return [
+        {"name": "prevalence", "metrics": overall(labels, scores, undecided)},
+        {"name": "always_negative", "metrics": overall(labels, never, never)},
+    ]
+
+
+def roc_table(task: Task, labels: FloatArray, probabilities: FloatArray) -> pd.DataFrame:
+    """ROC curves, long, at most 256 points each, at even steps along the curve."""
+    tables = []
+    for column, name in enumerate(task.classes):
+        fpr, tpr, thresholds = roc_curve(probabilities[:, column], labels[:, column])
+        chosen = np.unique(np.linspace(0, len(fpr) - 1, min(len(fpr), _CURVE_POINTS)).round().astype(int)) if len(fpr) else []
+        tables.append(
+            pd.DataFrame({"finding": name, "fpr": fpr[chosen], "tpr": tpr[chosen], "threshold": thresholds[chosen]})
+        )
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,95 @@
+"""Publish: a run's folder, readable without cxrbench, that says where everything behind it lies."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from cxrbench.data import Data, Passport
+from cxrbench.files import read_json, write_json, write_text
+from cxrbench.report.figures import draw_run
+from cxrbench.specs import RunSpec
+from cxrbench.store import Artifact
+
+VERSION = "1"
+"""Changes when the files of a run change."""
+
+SCHEMA_VERSION = 1
+"""Of ``run.json``."""
+
+
+def label(spec: RunSpec) -> str:
+    """What a run's id starts with, so that a person can tell runs apart."""
+    names = [spec.dataset.name, spec.backbone.name, spec.loss.name, spec.calibrator.name, spec.thresholds.name]
+    return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{spec.seed}"])
+
+
+def run(
+    folder: Path,
+    spec: RunSpec,
+    *,
+    run_id: str,
+    passport: Passport,
+    training: Artifact,
+    threshold: Artifact,
+    evaluation: Artifact,
+    artifacts: Sequence[str],
+    data: Data,
+) -> None:
+    """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures."""
+    evaluated = read_json(evaluation.folder / "metrics.json")
+    trained = read_json(training.folder / "training.json")
+    write_json(
+        folder / "run.json",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": run_id,
+            **{kind: spec.use(kind).name for kind in ("dataset", "backbone", "loss", "calibrator", "thresholds")},  # type: ignore[arg-type]
+            "seed": spec.seed,
+            "tune": spec.tune,
+            "parameters": trained["parameters"],
+            "training_seconds": training.record["seconds"],
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **evaluated,
+            "passport": passport.record(),
+            "spec": spec.model_dump(mode="json"),
+            "artifacts": list(artifacts),
+            "weights": f"artifacts/{training.id}/weights.safetensors",
+            "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
+        },
+    )
+    write_text(folder / "config.toml", as_toml(spec))
+    for artifact, names in (
+        (training, ("epochs.csv",)),
+        (threshold, ("thresholds.json",)),
+        (evaluation, ("per_finding.csv", "calibration.csv", "roc.csv")),
+    ):
+        for name in names:
+            shutil.copyfile(artifact.folder / name, folder / name)
+    draw_run(folder, data)
+
+
+def as_toml(spec: RunSpec) -> str:
+    """The spec as a file that ``cxrbench run --config`` takes."""
+    return "# cxrbench run --config THIS_FILE repeats the run.\n\n" + tomli_w.dumps(
+        _without_none(spec.model_dump(mode="json"))
+    )
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null; a setting that is None is left out and takes its default again."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def read_record(run_artifact: Artifact) -> dict[str, Any]:
+    """A run's ``run.json``, with the ``path`` of its folder."""
+    record: dict[str, Any] = read_json(run_artifact.folder / "run.json")
+    return {**record, "path": str(run_artifact.folder)}

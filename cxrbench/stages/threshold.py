@@ -1,0 +1,64 @@
+"""Threshold: the operating point of each finding, fitted on tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.files import read_json, write_json
+from cxrbench.interfaces import OperatingPoint, ThresholdStrategy
+from cxrbench.stages.calibrate import enough_of_both
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
+
+VERSION = "1"
+"""Changes when the same probabilities and labels give other thresholds."""
+
+
+def run(
+    folder: Path,
+    strategy: ThresholdStrategy,
+    classes: tuple[str, ...],
+    probabilities: FloatArray,
+    labels: FloatArray,
+    min_positives: int,
+    *,
+    calibrated: bool,
+) -> None:
+    """Write ``thresholds.json``: for each class its threshold, whether it is feasible, and why not."""
+    points = list(strategy.fit(probabilities, labels, calibrated=calibrated))
+    if min_positives:
+        for column in np.flatnonzero(~enough_of_both(labels, min_positives)):
+            points[column] = prevalence_matching(probabilities[:, column], labels[:, column], min_positives)
+    write_json(
+        folder / "thresholds.json",
+        {
+            name: {"threshold": point.threshold, "feasible": point.feasible, "reason": point.reason}
+            for name, point in zip(classes, points, strict=True)
+        },
+    )
+
+
+def prevalence_matching(probabilities: FloatArray, labels: FloatArray, min_positives: int) -> OperatingPoint:
+    """The threshold at which as many images are called positive as are; for too few labels to fit anything else.
+
+    Without any positive (or negative) the threshold is undefined: NaN.
+    """
+    known = ~np.isnan(labels)
+    positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
+    few = f"{positives} positives and {negatives} negatives on tune, under {min_positives}"
+    if positives == 0 or negatives == 0:
+        return OperatingPoint(float("nan"), False, f"{few}: no threshold")
+    descending = np.sort(probabilities[known])[::-1]
+    return OperatingPoint(float(descending[positives - 1]), False, f"{few}: matches the prevalence")
+
+
+def read_points(folder: Path) -> dict[str, OperatingPoint]:
+    """What :func:`run` left in ``thresholds.json``, by class."""
+    return {
+        name: OperatingPoint(float("nan") if p["threshold"] is None else p["threshold"], p["feasible"], p["reason"])
+        for name, p in read_json(folder / "thresholds.json").items()
+    }

@@ -1,0 +1,82 @@
+"""Train: a network from its initial weights to the checkpoint that is best on val."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from cxrbench.backbones.weights import load_weights
+from cxrbench.files import write_json
+from cxrbench.interfaces import Backbone, Loss
+from cxrbench.reporter import Reporter
+from cxrbench.specs import RunSpec
+from cxrbench.task import Task
+from cxrbench.training.batches import Rows
+from cxrbench.training.loop import Training, train
+from cxrbench.training.randomness import derive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION = "1"
+"""Changes when the same inputs train to another network."""
+
+
+def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Reporter) -> nn.Module:
+    """The network as training starts: random numbers from the seed, then the weights asked for.
+
+    Raises:
+        CxrbenchError: weights cannot be had or do not fit.
+    """
+    torch.manual_seed(derive("init", spec.seed))
+    network = backbone.build(len(task.classes), spec.image_size, spec.weights == "imagenet")
+    if spec.weights not in ("none", "imagenet"):
+        reporter.say(load_weights(network, Path(spec.weights)))
+    return network
+
+
+def run(
+    folder: Path,
+    spec: RunSpec,
+    backbone: Backbone,
+    loss: Loss,
+    task: Task,
+    rows: dict[str, Rows],
+    network: nn.Module,
+    device: torch.device,
+    reporter: Reporter,
+) -> None:
+    """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``; see :func:`cxrbench.training.loop.train`."""
+    labels: NDArray[np.float64] | None = rows["train"].labels
+    if labels is None:
+        raise ValueError("training needs labels")
+    train(
+        Training(
+            network=network,
+            backbone=backbone,
+            loss=loss.build(labels, task.classes),
+            task=task,
+            train=rows["train"],
+            val=rows["val"],
+            image_size=spec.image_size,
+            seed=spec.seed,
+            spec=spec.training,
+        ),
+        folder,
+        device,
+        reporter,
+    )
+    write_json(
+        folder / "training.json",
+        {
+            "spec": spec.model_dump(mode="json"),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+            "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
+            "threads": torch.get_num_threads(),
+        },
+    )

@@ -1,0 +1,315 @@
+"""The store: content-addressed, append-only artifacts, published whole or not at all.
+
+::
+
+    results/
+      store.json                     schema version of the store
+      artifacts/STAGE/KEY/           one folder an artifact: its files and artifact.json
+      runs/RUN_ID/                   one folder a run: what people read
+      partial/STAGE-KEY/             work in progress; what a resumable stage goes on from
+      locks/STAGE-KEY.lock           held by the process that works on the key, dies with it
+      label_reads.jsonl              every read of labels, by whom and for what
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.files import read_json, sha256, size_of, sync, write_json
+from cxrbench.reporter import Reporter
+from cxrbench.canonical import digest
+
+SCHEMA_VERSION = 1
+"""Of the store and each artifact's record; readers of newer versions keep reading older ones."""
+
+RUN_STAGE = "run"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of work addressed by its inputs.
+
+    Attributes:
+        stage: which stage does it.
+        inputs: everything the result depends on besides the parents (JSON values).
+        parents: the steps whose artifacts it reads; their keys are part of its own.
+        uses: artifacts that it reads without depending on more than their content, which ``inputs``
+            already holds: not part of the key, but kept as long as this artifact is.
+        label: what precedes the key in the folder's name (runs only).
+    """
+
+    stage: str
+    inputs: dict[str, Any]
+    parents: tuple[Step, ...] = ()
+    uses: tuple[Step, ...] = ()
+    label: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """24 hex digits that follow from stage, inputs and parents alone."""
+        return digest({"stage": self.stage, "inputs": self.inputs, "parents": [p.id for p in self.parents]})
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return f"{self.label}-{self.key[:8]}" if self.label else self.key
+
+    @property
+    def id(self) -> str:
+        """``stage/name``: how records name each other."""
+        return f"{self.stage}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published artifact: a folder whose files do not change any more."""
+
+    id: str
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def references(self) -> list[str]:
+        """The artifacts that this one was made from."""
+        return [*self.record["parents"], *self.record["uses"]]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What no run needs: folders, and the bytes they hold."""
+
+    folders: tuple[Path, ...]
+    bytes: int = field(default=0)
+
+
+class Store:
+    """All artifacts and runs below one folder."""
+
+    def __init__(self, root: Path, reporter: Reporter, *, create: bool = True) -> None:
+        """Open the store at ``root``, made where it is not there and ``create``.
+
+        Raises:
+            CxrbenchError: there is no store (and none may be made), or it is of a newer cxrbench.
+        """
+        self.root = root
+        self._reporter = reporter
+        marker = root / "store.json"
+        if not marker.exists():
+            if not create:
+                raise CxrbenchError(f"There is no store at {root}; give --results the folder that runs were written to.")
+            root.mkdir(parents=True, exist_ok=True)
+            write_json(marker, {"schema_version": SCHEMA_VERSION})
+        found = read_json(marker)["schema_version"]
+        if found > SCHEMA_VERSION:
+            raise CxrbenchError(
+                f"The store at {root} has schema version {found} and this cxrbench reads up to {SCHEMA_VERSION}; "
+                "update cxrbench or use another --results."
+            )
+
+    def folder(self, step_id: str) -> Path:
+        """Where an artifact lies or will lie."""
+        stage, name = step_id.split("/", 1)
+        return self.root / "runs" / name if stage == RUN_STAGE else self.root / "artifacts" / stage / name
+
+    def has(self, step: Step) -> bool:
+        """Whether the step's artifact is published."""
+        return (self.folder(step.id) / "artifact.json").exists()
+
+    def read(self, step_id: str) -> Artifact:
+        """A published artifact.
+
+        Raises:
+            CxrbenchError: it is not there, or its record cannot be read.
+        """
+        folder = self.folder(step_id)
+        try:
+            record = read_json(folder / "artifact.json")
+        except FileNotFoundError as error:
+            raise CxrbenchError(f"The store at {self.root} holds no {step_id}; run the same command again to make it.") from error
+        except json.JSONDecodeError as error:
+            raise CxrbenchError(f"{folder / 'artifact.json'} is damaged; see 'cxrbench verify'.") from error
+        return Artifact(step_id, folder, record)
+
+    def ensure(self, step: Step, make: Callable[[Path], None], *, resumable: bool = False) -> Artifact:
+        """The step's artifact, made by ``make(folder)`` where it is not published yet.
+
+        ``folder`` is empty, or for a ``resumable`` step as a killed process left it. Another process that
+        works on the same key is waited for.
+        """
+        if self.has(step):
+            return self.read(step.id)
+        with self._locked(step.id):
+            if self.has(step):
+                return self.read(step.id)
+            partial = self.root / "partial" / step.id.replace("/", "-")
+            if not resumable:
+                shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True, exist_ok=True)
+            started = time.perf_counter()
+            make(partial)
+            self._publish(step, partial, time.perf_counter() - started)
+        return self.read(step.id)
+
+    def _publish(self, step: Step, partial: Path, seconds: float) -> None:
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        for path in files:
+            sync(path)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "stage": step.stage,
+            "key": step.key,
+            "inputs": step.inputs,
+            "parents": [parent.id for parent in step.parents],
+            "uses": [used.id for used in step.uses],
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "made_with": provenance(),
+            "files": {
+                path.relative_to(partial).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+                for path in files
+            },
+        }
+        write_json(partial / "artifact.json", record)
+        sync(partial)
+        target = self.folder(step.id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.rename(target)
+        sync(target.parent)
+
+    @contextmanager
+    def _locked(self, step_id: str) -> Iterator[None]:
+        path = self.root / "locks" / f"{step_id.replace('/', '-')}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            self._reporter.say(f"another process works on {step_id}; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Every published artifact and run."""
+        for path in sorted(self.root.glob("artifacts/*/*/artifact.json")):
+            yield self.read(f"{path.parent.parent.name}/{path.parent.name}")
+        yield from self.runs()
+
+    def runs(self) -> Iterator[Artifact]:
+        """Every run."""
+        for path in sorted(self.root.glob("runs/*/artifact.json")):
+            yield self.read(f"{RUN_STAGE}/{path.parent.name}")
+
+    def find_run(self, text: str) -> Artifact:
+        """The run whose id is ``text``, or starts or ends with it, and no other.
+
+        Raises:
+            CxrbenchError: none or several match.
+        """
+        names = [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
+        wanted = text.rstrip("/").rpartition("/")[2]
+        matches = [wanted] if wanted in names else [n for n in names if wanted and (n.startswith(wanted) or n.endswith(wanted))]
+        if len(matches) != 1:
+            known = f"there are {', '.join(names)}" if names else "the store holds none"
+            which = f"is not one run but {', '.join(matches)}" if matches else f"is no run of {self.root}; {known}"
+            raise CxrbenchError(f"'{text}' {which}.")
+        return self.read(f"{RUN_STAGE}/{matches[0]}")
+
+    def remove_run(self, run: Artifact) -> None:
+        """Delete a run's folder; the artifacts behind it stay until :meth:`collect`."""
+        self._remove(run.folder)
+
+    def garbage(self) -> Garbage:
+        """What no run refers to, directly or through others, and work in progress that nobody is at."""
+        artifacts = {artifact.id: artifact for artifact in self.artifacts()}
+        reachable: set[str] = set()
+        waiting = [artifact.id for artifact in artifacts.values() if artifact.id.startswith(f"{RUN_STAGE}/")]
+        while waiting:
+            current = waiting.pop()
+            if current not in reachable and current in artifacts:
+                reachable.add(current)
+                waiting += artifacts[current].references
+        folders = [a.folder for id_, a in artifacts.items() if id_ not in reachable]
+        folders += [path for path in sorted(self.root.glob("partial/*")) if not self._is_locked(path.name)]
+        return Garbage(tuple(folders), sum(size_of(folder) for folder in folders))
+
+    def collect(self, garbage: Garbage) -> None:
+        """Delete what :meth:`garbage` found."""
+        for folder in garbage.folders:
+            self._remove(folder)
+
+    def _is_locked(self, name: str) -> bool:
+        lock = filelock.FileLock(self.root / "locks" / f"{name}.lock")
+        if not Path(lock.lock_file).exists():
+            return False
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
+        # The record goes first: a folder without it is no artifact, whatever interrupts the rest.
+        (folder / "artifact.json").unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+    def problems(self, artifact: Artifact) -> list[str]:
+        """What is wrong with an artifact: missing, added or changed files, references that are gone."""
+        found = []
+        recorded = artifact.record["files"]
+        present = {
+            path.relative_to(artifact.folder).as_posix(): path
+            for path in artifact.folder.rglob("*")
+            if path.is_file() and path.name != "artifact.json"
+        }
+        for name, facts in recorded.items():
+            if name not in present:
+                found.append(f"{artifact.id}: {name} is missing")
+            elif sha256(present[name]) != facts["sha256"]:
+                found.append(f"{artifact.id}: {name} has changed since it was written")
+        found += [f"{artifact.id}: {name} was added later" for name in sorted(present.keys() - recorded.keys())]
+        found += [
+            f"{artifact.id}: refers to {reference}, which is gone"
+            for reference in artifact.references
+            if not (self.folder(reference) / "artifact.json").exists()
+        ]
+        return found
+
+    def log_label_read(self, role: str, labels: str, reader: str, purpose: str) -> None:
+        """Append one read of labels to the access log."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "role": role,
+            "labels": labels,
+            "reader": reader,
+            "purpose": purpose,
+        }
+        with (self.root / "label_reads.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def provenance() -> dict[str, str]:
+    """What an artifact was made with: versions and processor; never part of a key."""
+    packages = ("cxrbench", "torch", "timm", "accelerate", "numpy", "pandas", "scikit-learn")
+    return {name: version(name) for name in packages} | {
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "processor": platform.machine(),
+    }

@@ -1,0 +1,115 @@
+"""Rows of a role as batches: pixels, patient data, labels, and what each image's randomness derives from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cxrbench.data import Data, hash_ids
+from cxrbench.training.images import Images
+from cxrbench.training.randomness import derive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Batch = dict[str, Tensor]
+"""``row`` int64 ``[B]``; ``patient`` float32 ``[B, 3]``; ``pixels`` uint8 ``[B, 1, side, side]`` where the
+network takes images; ``labels`` float32 ``[B, classes]`` where they are known to the reader."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The images of one role, in order of their id.
+
+    Attributes:
+        image_ids: ``[n]``.
+        patient: float32 ``[n, 3]``, see :class:`cxrbench.interfaces.Backbone`.
+        pixels: all images of the data set ``[m, side, side]``, or None where the network takes none.
+        positions: int64 ``[n]``, where each image stands in ``pixels``.
+        labels: float ``[n, classes]``, or None where only predictions are wanted.
+    """
+
+    image_ids: pd.Index[str]
+    patient: NDArray[np.float32]
+    pixels: NDArray[np.uint8] | None
+    positions: NDArray[np.int64]
+    labels: NDArray[np.float64] | None
+
+    @classmethod
+    def of(
+        cls,
+        data: Data,
+        image_ids: pd.Index[str],
+        images: Images | None,
+        pixels: NDArray[np.uint8] | None,
+        labels: NDArray[np.float64] | None = None,
+    ) -> Rows:
+        """Gather what belongs to these images."""
+        positions = np.zeros(len(image_ids), np.int64) if images is None else images.rows(image_ids)
+        return cls(image_ids, data.patient_vectors(image_ids), pixels, positions, labels)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """See :func:`cxrbench.data.hash_ids`."""
+        return hash_ids(self.image_ids)
+
+
+class _Fetch(Dataset[Batch]):
+    """Fetches a batch by one indexed read, where a row at a time would cost a Python call an image."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        rows, chosen = self._rows, np.asarray(indices)
+        batch = {"row": torch.from_numpy(chosen), "patient": torch.from_numpy(rows.patient[chosen])}
+        if rows.pixels is not None:
+            batch["pixels"] = torch.from_numpy(rows.pixels[rows.positions[chosen]]).unsqueeze(1)
+        if rows.labels is not None:
+            batch["labels"] = torch.from_numpy(rows.labels[chosen].astype(np.float32))
+        return batch
+
+
+class SeededOrder(Sampler[int]):
+    """A new order for each epoch, from (seed, epoch) alone."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self._length, self._seed, self._epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that the next iteration is for."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.Generator(np.random.Philox(derive("order", self._seed, self._epoch)))
+        return iter(generator.permutation(self._length).tolist())
+
+
+def loader(rows: Rows, batch_size: int, order: SeededOrder | None = None, *, pin: bool = False) -> DataLoader[Any]:
+    """Batches of ``rows``: all of them in sequence, or in ``order`` without an incomplete last batch.
+
+    A last batch of one image would leave batch normalisation nothing to normalise over.
+    """
+    drop = order is not None and len(rows) > batch_size
+    return DataLoader(
+        _Fetch(rows), batch_size=batch_size, sampler=order, drop_last=drop, collate_fn=_as_it_is, pin_memory=pin
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,96 @@
+"""State of an interrupted training: tensors in safetensors, scalars in JSON, nothing that runs code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cxrbench.files import read_json, sync, write_json
+
+_EPOCH_FOLDER = "state-{:04d}"
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's parameters and buffers as safetensors."""
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+
+
+def load_own_weights(network: nn.Module, path: Path) -> None:
+    """Read what :func:`save_weights` wrote into a network of the same shape."""
+    network.load_state_dict(load_file(path))
+
+
+def save_optimizer(state: Mapping[str, Any], tensors: Path, scalars: Path) -> None:
+    """Write an optimizer's state: its tensors as ``PARAMETER.NAME``, the rest as JSON."""
+    moments = {
+        f"{parameter}.{name}": value.contiguous()
+        for parameter, values in state["state"].items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
+    save_file(moments, tensors)
+    write_json(scalars, {"param_groups": state["param_groups"]})
+
+
+def load_optimizer(tensors: Path, scalars: Path) -> dict[str, Any]:
+    """Read what :func:`save_optimizer` wrote, for ``load_state_dict``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in load_file(tensors).items():
+        parameter, _, name = key.partition(".")
+        state.setdefault(int(parameter), {})[name] = value
+    return {"state": state, "param_groups": read_json(scalars)["param_groups"]}
+
+
+class TrainingState:
+    """The state after the last finished epoch, in a folder that always holds one whole state."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def latest(self) -> Path | None:
+        """The newest whole state, or None at the start."""
+        states = sorted(path.parent for path in self._folder.glob("state-*/state.json"))
+        return states[-1] if states else None
+
+    def save(
+        self,
+        epoch: int,
+        network: nn.Module,
+        best: Path,
+        optimizer: Mapping[str, Any],
+        scalars: Mapping[str, Any],
+    ) -> None:
+        """Keep the state after ``epoch``; the one before goes when this one is whole.
+
+        Args:
+            epoch: how many epochs are done.
+            network: as it is now.
+            best: file with the weights of the best epoch so far.
+            optimizer: its ``state_dict()``.
+            scalars: schedule, scaler, counters and log, as JSON values.
+        """
+        previous = self.latest()
+        folder = self._folder / _EPOCH_FOLDER.format(epoch)
+        building = folder.with_suffix(".tmp")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        save_weights(network, building / "weights.safetensors")
+        save_optimizer(optimizer, building / "optimizer.safetensors", building / "optimizer.json")
+        shutil.copyfile(best, building / "best.safetensors")
+        write_json(building / "state.json", scalars)
+        for path in building.iterdir():
+            sync(path)
+        building.rename(folder)
+        sync(self._folder)
+        if previous is not None and previous != folder:
+            shutil.rmtree(previous)
+
+    def clear(self) -> None:
+        """Remove all states, when training is done."""
+        for path in self._folder.glob("state-*"):
+            shutil.rmtree(path)

@@ -1,0 +1,422 @@
+"""The way of a run, from a spec to published evidence: the only file that knows the order of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from cxrbench.backbones.weights import weights_hash
+from cxrbench.canonical import digest
+from cxrbench.data import Data
+from cxrbench.interfaces import Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.options import Use, instantiate
+from cxrbench.predictions import Predictions
+from cxrbench.registry import KINDS, Kind, Registry
+from cxrbench.reporter import Reporter
+from cxrbench.roles import Role
+from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
+from cxrbench.store import RUN_STAGE, Artifact, Step, Store
+from cxrbench.training.batches import Rows
+from cxrbench.training.devices import best_precision, check_precision
+from cxrbench.training.images import Images, PixelIdentities, stored_side
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cxrbench.interfaces import FloatArray
+
+CALIBRATORS_SHOWN = ("none", "temperature")
+"""Every run shows what these would do to ECE and Brier score, whichever decisions use."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one run, each addressed by its inputs."""
+
+    train: Step
+    predictions: dict[Role, Step]
+    calibrations: dict[str, Step]
+    threshold: Step
+    evaluation: Step
+    run: Step
+
+    def in_order(self) -> list[Step]:
+        """As they are done."""
+        return [self.train, *self.predictions.values(), *self.calibrations.values(), self.threshold, self.evaluation, self.run]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        spec: the run, resolved.
+        unread: image files that must be read before anything is known; everything counts as new then.
+        steps: stage, id, and whether the store has it, in order; empty where ``unread``.
+        train: id of the training, to count those that several runs share once.
+        training_bytes: disk that a new training takes at most.
+        images: id of the stored images that would be made; empty where they are there or not needed.
+        images_bytes: disk that they take.
+    """
+
+    spec: RunSpec
+    unread: int
+    steps: tuple[tuple[str, str, bool], ...]
+    train: str
+    training_bytes: int
+    images: str
+    images_bytes: int
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network would be trained."""
+        return not any(id_ == self.train and done for _, id_, done in self.steps)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            **{kind: self.spec.use(kind).name for kind in KINDS},
+            "seed": self.spec.seed,
+            "trains": self.trains,
+            "unread_images": self.unread,
+            "steps": [{"stage": stage, "id": id_, "done": done} for stage, id_, done in self.steps],
+            "spec": self.spec.model_dump(mode="json"),
+        }
+
+
+class Workflow:
+    """Does runs: each stage once for each set of inputs, whatever the store already holds."""
+
+    def __init__(
+        self, store: Store, registry: Registry, reporter: Reporter, device: torch.device, data_root: Path | None
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self.reporter = reporter
+        self.device = device
+        self.data_root = data_root
+        self.trainings = 0
+        self._opened: dict[str, OpenedData] = {}
+
+    def open(self, use: Use) -> OpenedData:
+        """The data set, opened once a process; its notes are said then."""
+        identity = keyed(use, "dataset", self.registry)
+        key = digest(identity)
+        if key not in self._opened:
+            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
+            data = Data(dataset, identity, self.data_root, self.store)
+            for note in data.notes:
+                self.reporter.say(note)
+            self._opened[key] = OpenedData(data, self.store, self.reporter)
+        return self._opened[key]
+
+    def job(self, spec: RunSpec) -> Job:
+        """A run of ``spec``, its components made and checked, nothing done yet.
+
+        Raises:
+            UsageError: a component does not fit the task, or the precision the device.
+        """
+        if spec.training.precision == "auto":
+            training: TrainingSpec = spec.training.model_copy(update={"precision": best_precision(self.device)})
+            spec = spec.model_copy(update={"training": training})
+        check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
+        return Job(self, spec, self.open(spec.dataset))
+
+
+class OpenedData:
+    """A data set with what all runs on it share: pixel identities and stored images."""
+
+    def __init__(self, data: Data, store: Store, reporter: Reporter) -> None:
+        self.data = data
+        self.pixels = PixelIdentities(data, store, reporter)
+
+    @cached_property
+    def identities(self) -> pd.Series[str]:
+        """See :meth:`PixelIdentities.of_all`; reads files whose hash is not known."""
+        return self.pixels.of_all()
+
+
+class Job:
+    """One run: its steps, and the doing of each."""
+
+    def __init__(self, workflow: Workflow, spec: RunSpec, opened: OpenedData) -> None:
+        self.spec = spec
+        self._workflow = workflow
+        self._store, self._reporter = workflow.store, workflow.reporter
+        self._opened, self._data = opened, opened.data
+        self._backbone: Backbone = self._make("backbone")
+        self._loss: Loss = self._make("loss")
+        self._strategy: ThresholdStrategy = self._make("thresholds")
+        names = dict.fromkeys([*CALIBRATORS_SHOWN, spec.calibrator.name])
+        self._calibrator_uses = {n: spec.calibrator if n == spec.calibrator.name else Use(name=n) for n in names}
+        self._calibrators: dict[str, Calibrator] = {
+            name: instantiate(workflow.registry.find("calibrator", name), use.options)
+            for name, use in self._calibrator_uses.items()
+        }
+        task = self._data.task
+        task.require_fit("loss", spec.loss.name, self._loss.tasks)
+        task.require_fit("calibrator", spec.calibrator.name, self._calibrators[spec.calibrator.name].tasks)
+        task.require_fit("thresholds", spec.thresholds.name, self._strategy.tasks)
+
+    def _make(self, kind: Kind) -> Any:
+        use = self.spec.use(kind)
+        return instantiate(self._workflow.registry.find(kind, use.name), use.options)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether the network reads pixels at all."""
+        return "image" in self._backbone.inputs
+
+    @cached_property
+    def images(self) -> Images:
+        """The stored images that this run reads."""
+        return Images(self._data, self._opened.identities, self.spec.image_size)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """All steps and their keys; nothing is done but the hashing of images whose hash is not known."""
+        spec, data, registry = self.spec, self._data, self._workflow.registry
+        tune: Role = spec.tune
+        used = (self.images.step,) if self.takes_images else ()
+        training = Step(
+            "train",
+            {
+                "version": train.VERSION,
+                "task": [data.task.kind, *data.task.classes],
+                "backbone": keyed(spec.backbone, "backbone", registry),
+                "loss": keyed(spec.loss, "loss", registry),
+                "image_size": spec.image_size,
+                "weights": spec.weights if spec.weights in ("none", "imagenet") else weights_hash(Path(spec.weights)),
+                "seed": spec.seed,
+                "training": spec.training.model_dump(mode="json", exclude_defaults=True),
+                "data": {role: self._seen(role) for role in ("train", "val")},
+            },
+            (data.label_step("train"), data.label_step("val")),
+            used,
+        )
+        predictions = {
+            role: Step("predict", {"version": predict.VERSION, "data": self._seen(role)}, (training,), used)
+            for role in dict.fromkeys((tune, "test"))
+        }
+        calibrations = {
+            name: Step(
+                "calibrate",
+                {
+                    "version": calibrate.VERSION,
+                    "calibrator": keyed(use, "calibrator", registry),
+                    "min_positives": spec.min_positives,
+                    "patients": digest(data.patients(tune).to_dict()),
+                },
+                (predictions[tune], data.label_step(tune)),
+            )
+            for name, use in self._calibrator_uses.items()
+        }
+        thresholds = Step(
+            "threshold",
+            {
+                "version": threshold.VERSION,
+                "thresholds": keyed(spec.thresholds, "thresholds", registry),
+                "min_positives": spec.min_positives,
+            },
+            (calibrations[spec.calibrator.name], data.label_step(tune)),
+        )
+        evaluation = Step(
+            "evaluate",
+            {"version": evaluate.VERSION, "calibrator": spec.calibrator.name},
+            (thresholds, predictions["test"], data.label_step("test"), *calibrations.values()),
+        )
+        passport = data.passport(tune)
+        run = Step(
+            RUN_STAGE,
+            {"version": publish.VERSION, "passport": passport.record(), "data": self._data_name},
+            (evaluation, data.manifest_step),
+            label=publish.label(spec),
+        )
+        return Steps(training, predictions, calibrations, thresholds, evaluation, run)
+
+    @property
+    def _data_name(self) -> dict[str, Any]:
+        return keyed(self.spec.dataset, "dataset", self._workflow.registry)
+
+    def _seen(self, role: Role) -> dict[str, str]:
+        """Hashes of what the network sees of a role's images: ids, and pixels and patient data if it takes them."""
+        ids = self._data.image_ids(role)
+        seen = {"ids": digest(list(ids))}
+        if self.takes_images:
+            seen["pixels"] = digest(self._opened.identities.loc[ids].to_dict())
+        if "patient" in self._backbone.inputs:
+            seen["patient"] = digest(self._data.patient_vectors(ids))
+        return seen
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run would train a network, none with its key being in the store."""
+        return not self._store.has(self.steps.train)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run is in the store already; False without a look where files must be read to know."""
+        return not self._reads_new_files and self._store.has(self.steps.run)
+
+    def plan(self) -> Plan:
+        """What :meth:`do` would do. Files whose hash is not known are counted, not read."""
+        network = self._backbone.build(len(self._data.task.classes), self.spec.image_size, False)
+        # Weights and Adam's two moments, kept; while it trains, the current and the best weights besides.
+        training_bytes = 5 * sum(p.numel() * p.element_size() for p in network.parameters())
+        if self._reads_new_files:
+            unread = self._opened.pixels.unknown()
+            return Plan(self.spec, unread, (), "unknown", training_bytes, "unknown", self._images_bytes())
+        done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
+        stored = not self.takes_images or self._store.has(self.images.step)
+        return Plan(
+            self.spec,
+            0,
+            done,
+            self.steps.train.id,
+            training_bytes,
+            "" if stored else self.images.step.id,
+            0 if stored else self._images_bytes(),
+        )
+
+    def _images_bytes(self) -> int:
+        return len(self._data.manifest) * stored_side(self.spec.image_size) ** 2
+
+    def do(self) -> Artifact:
+        """Do what is not done yet, and publish the run.
+
+        Raises:
+            CxrbenchError: a stage cannot go on; what was finished before stays in the store.
+        """
+        network = None
+        if self._reads_new_files or self.trains:
+            # First of all: weights that cannot be had should stop a run before images are read.
+            network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
+        store, steps = self._store, self.steps
+        if self.is_done:
+            return store.read(steps.run.id)
+        self._data.publish()
+        store.ensure(steps.train, lambda folder: self._train(folder, network), resumable=True)
+        for role, step in steps.predictions.items():
+            store.ensure(step, partial(self._predict, role))
+        for name, step in steps.calibrations.items():
+            store.ensure(step, partial(self._calibrate, name))
+        store.ensure(steps.threshold, self._threshold)
+        store.ensure(steps.evaluation, self._evaluate)
+        return store.ensure(steps.run, self._publish)
+
+    @property
+    def _reads_new_files(self) -> bool:
+        return self.takes_images and "identities" not in vars(self._opened) and self._opened.pixels.unknown() > 0
+
+    def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
+        images = self.images if self.takes_images else None
+        pixels = images.open(self._store, self._reporter) if images else None
+        return Rows.of(self._data, self._data.image_ids(role), images, pixels, labels)
+
+    def _train(self, folder: Path, network: nn.Module | None) -> None:
+        if network is None:
+            network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
+        reader = self.steps.train.id
+        roles: tuple[Role, ...] = ("train", "val")
+        rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
+        self._reporter.say(f"training {self.spec.backbone} on {len(rows['train'])} images ({self.device_words})")
+        train.run(
+            folder,
+            self.spec,
+            self._backbone,
+            self._loss,
+            self._data.task,
+            rows,
+            network,
+            self._workflow.device,
+            self._reporter,
+        )
+        self._workflow.trainings += 1
+
+    @property
+    def device_words(self) -> str:
+        """Device, precision and size, as one would say them."""
+        return f"{self._workflow.device.type}, {self.spec.training.precision}, {self.spec.image_size} px"
+
+    def _predict(self, role: Role, folder: Path) -> None:
+        checkpoint = self._store.read(self.steps.train.id).folder / "weights.safetensors"
+        predict.run(
+            folder,
+            self.spec,
+            self._backbone,
+            self._data.task,
+            checkpoint,
+            self._rows(role),
+            self._workflow.device,
+            self._reporter,
+        )
+
+    def _logits(self, role: Role) -> FloatArray:
+        folder = self._store.read(self.steps.predictions[role].id).folder
+        return Predictions.read(folder / "predictions.parquet").matrix(self._data.image_ids(role))
+
+    def _calibrate(self, name: str, folder: Path) -> None:
+        tune: Role = self.spec.tune
+        calibrate.run(
+            folder,
+            self._calibrators[name],
+            self._data.task,
+            self._logits(tune),
+            self._data.labels(tune, self.steps.calibrations[name].id, "fit"),
+            self._data.patients(tune),
+            self.spec.min_positives,
+        )
+
+    def _threshold(self, folder: Path) -> None:
+        name = self.spec.calibrator.name
+        threshold.run(
+            folder,
+            self._strategy,
+            self._data.task.classes,
+            calibrate.read_tune(self._store.read(self.steps.calibrations[name].id).folder),
+            self._data.labels(self.spec.tune, self.steps.threshold.id, "fit"),
+            self.spec.min_positives,
+            calibrated=name != "none",
+        )
+
+    def _evaluate(self, folder: Path) -> None:
+        reader, task = self.steps.evaluation.id, self._data.task
+        logits = self._logits("test")
+        calibrated = {
+            name: calibrate.apply(
+                self._calibrators[name], calibrate.read_state(self._store.read(step.id).folder), task, logits
+            )
+            for name, step in self.steps.calibrations.items()
+        }
+        evaluate.run(
+            folder,
+            task,
+            self._data.labels("test", reader, "evaluate"),
+            calibrated[self.spec.calibrator.name],
+            threshold.read_points(self._store.read(self.steps.threshold.id).folder),
+            calibrated,
+            self._data.labels(self.spec.tune, reader, "evaluate"),
+        )
+
+    def _publish(self, folder: Path) -> None:
+        steps = self.steps
+        publish.run(
+            folder,
+            self.spec,
+            run_id=steps.run.name,
+            passport=self._data.passport(self.spec.tune),
+            training=self._store.read(steps.train.id),
+            threshold=self._store.read(steps.threshold.id),
+            evaluation=self._store.read(steps.evaluation.id),
+            artifacts=[step.id for step in steps.in_order()[:-1]],
+            data=self._data,
+        )
