@@ -1,0 +1,1 @@
+"""Built-in calibrators (:class:`cxrbench.interfaces.Calibrator`)."""

@@ -1,0 +1,1 @@
+"""Built-in losses (:class:`cxrbench.interfaces.Loss`)."""

@@ -1,0 +1,118 @@
+"""How good decisions are: confusion matrices of each class and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.statistics.undefined import ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.interfaces import FloatArray
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """The 2×2 confusion matrix of each class.
+
+    Attributes:
+        tp: int64 ``[c]``, positives called positive.
+        fp: int64 ``[c]``, negatives called positive.
+        tn: int64 ``[c]``, negatives called negative.
+        fn: int64 ``[c]``, positives called negative.
+    """
+
+    tp: IntArray
+    fp: IntArray
+    tn: IntArray
+    fn: IntArray
+
+    def pooled(self) -> Confusion:
+        """All classes added up, as one class ``[1]``: what micro averages are computed from."""
+        return Confusion(*(counts.sum(keepdims=True) for counts in (self.tp, self.fp, self.tn, self.fn)))
+
+
+def confusion(decisions: NDArray[Any], labels: NDArray[Any]) -> Confusion:
+    """Count decisions ``[n, c]`` (1, 0, NaN undecided) against labels ``[n, c]`` (1, 0, NaN unknown).
+
+    A cell that is undecided or unknown is left out.
+    """
+    called, spared = decisions == 1, decisions == 0
+    positive, negative = labels == 1, labels == 0
+    return Confusion(
+        tp=(called & positive).sum(axis=0),
+        fp=(called & negative).sum(axis=0),
+        tn=(spared & negative).sum(axis=0),
+        fn=(spared & positive).sum(axis=0),
+    )
+
+
+def precision(counts: Confusion) -> FloatArray:
+    """``tp / (tp + fp)`` ``[c]``, NaN where nothing is called positive."""
+    return ratio(counts.tp, counts.tp + counts.fp)
+
+
+def recall(counts: Confusion) -> FloatArray:
+    """Sensitivity, ``tp / (tp + fn)`` ``[c]``, NaN where there is no positive."""
+    return ratio(counts.tp, counts.tp + counts.fn)
+
+
+def specificity(counts: Confusion) -> FloatArray:
+    """``tn / (tn + fp)`` ``[c]``, NaN where there is no negative."""
+    return ratio(counts.tn, counts.tn + counts.fp)
+
+
+def f1(counts: Confusion) -> FloatArray:
+    """``2 tp / (2 tp + fp + fn)`` ``[c]``, NaN where there is no positive, 0 where none of them is called."""
+    positives = counts.tp + counts.fn
+    return ratio(2 * counts.tp, np.where(positives > 0, counts.tp + counts.fp + positives, 0))
+
+
+def accuracy(counts: Confusion) -> FloatArray:
+    """``(tp + tn) / (tp + fp + tn + fn)`` ``[c]``, NaN where nothing was counted."""
+    return ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn)
+
+
+def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of images with every class decided right (subset accuracy).
+
+    Over the classes that have a decision, and the images whose labels and decisions there are all
+    known.
+
+    Args:
+        decisions: ``[n, c]``, 1, 0 or NaN (undecided).
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        NaN where no class or no image is left.
+    """
+    wrong = _wrong(decisions, labels)
+    return float((~wrong.any(axis=1)).mean()) if wrong.size else float("nan")
+
+
+def hamming_loss(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of decisions that are wrong, over the same classes and images as :func:`exact_match`.
+
+    Args:
+        decisions: ``[n, c]``, 1, 0 or NaN (undecided).
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        NaN where no class or no image is left.
+    """
+    wrong = _wrong(decisions, labels)
+    return float(wrong.mean()) if wrong.size else float("nan")
+
+
+def _wrong(decisions: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    decided = ~np.isnan(decisions).all(axis=0)
+    decisions, labels = decisions[:, decided], labels[:, decided]
+    whole = ~(np.isnan(decisions) | np.isnan(labels)).any(axis=1)
+    wrong: NDArray[np.bool_] = decisions[whole] != labels[whole]
+    return wrong

@@ -1,0 +1,101 @@
+"""How well scores rank: AUC, average precision, ROC curve, label-ranking average precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.statistics.sweep import sweep_scores
+from cxrbench.statistics.undefined import known_cells, ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.interfaces import FloatArray
+
+
+def auc(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Area under the ROC curve of each class.
+
+    The probability that a positive scores higher than a negative, ties counted half (Mann-Whitney U).
+    It is computed in whole numbers and divided once.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        float64 ``[c]``; NaN where a class has no positive or no negative.
+    """
+    swept = sweep_scores(scores, labels)
+    tp_step, fp_step = np.diff(swept.tp, axis=0), np.diff(swept.fp, axis=0)
+    doubled_area = (-fp_step * (2 * swept.tp[:-1] + tp_step)).sum(axis=0)
+    return ratio(doubled_area, 2 * swept.positives * swept.negatives)
+
+
+def average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Average precision of each class: precision at every distinct score, weighted by the recall gained.
+
+    The sum that scikit-learn computes, without interpolation.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        float64 ``[c]``; NaN where a class has no positive.
+    """
+    swept = sweep_scores(scores, labels)
+    gained = -np.diff(swept.tp, axis=0)
+    called = swept.tp[:-1] + swept.fp[:-1]
+    return ratio((gained * swept.tp[:-1] / np.maximum(called, 1)).sum(axis=0), swept.positives)
+
+
+def roc_curve(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """ROC curve of one class: false positive rate, true positive rate and threshold of each point.
+
+    Args:
+        scores: ``[n]``, larger means more likely positive.
+        labels: ``[n]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        Three float64 arrays ``[m]``: the point (0, 0) with threshold inf, then one point for each
+        distinct score, descending. A rate is NaN where the class has no negative or no positive.
+    """
+    swept = sweep_scores(scores[:, None], labels[:, None])
+    thresholds, rows = np.unique(swept.thresholds[:, 0], return_index=True)
+    fpr = ratio(swept.fp[rows, 0], swept.negatives)
+    tpr = ratio(swept.tp[rows, 0], swept.positives)
+    return fpr[::-1], tpr[::-1], thresholds[::-1]
+
+
+def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Label-ranking average precision over images.
+
+    For each positive label of an image: of the labels that score at least as high, the share that is
+    positive; averaged over the image's positive labels, then over images. As in scikit-learn, an image
+    without any positive counts 1.0, so a set with many such images scores high whatever the ranking.
+    Images with an unknown label are left out.
+
+    Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
+
+    Args:
+        scores: ``[n, c]``, comparable between classes.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        NaN where no image is left or where one that is left has a score that is not finite.
+    """
+    whole = ~np.isnan(labels).any(axis=1)
+    scores, positive = scores[whole], labels[whole] == 1
+    if not whole.any() or not known_cells(scores, labels[whole]).all():
+        return float("nan")
+    total = np.zeros(len(scores))
+    # One class at a time keeps the memory at [n, c].
+    for column in range(scores.shape[1]):
+        at_least = scores >= scores[:, [column]]
+        share = (at_least & positive).sum(axis=1) / at_least.sum(axis=1)
+        total += np.where(positive[:, column], share, 0.0)
+    count = positive.sum(axis=1)
+    return float(np.where(count > 0, total / np.maximum(count, 1), 1.0).mean())

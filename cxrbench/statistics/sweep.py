@@ -1,0 +1,112 @@
+"""True and false positives at every threshold: what curves and operating points are read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.statistics.undefined import known_cells, ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.interfaces import FloatArray
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Counts of calling a class positive at ``score >= threshold``, one row a threshold.
+
+    Attributes:
+        thresholds: float64 ``[k, c]``, ascending in each column; inf where nothing is called.
+        tp: int64 ``[k, c]``, positives called.
+        fp: int64 ``[k, c]``, negatives called.
+        positives: int64 ``[c]``, all positives.
+        negatives: int64 ``[c]``, all negatives.
+    """
+
+    thresholds: FloatArray
+    tp: IntArray
+    fp: IntArray
+    positives: IntArray
+    negatives: IntArray
+
+    @property
+    def precision(self) -> FloatArray:
+        """``tp / (tp + fp)`` ``[k, c]``, NaN where nothing is called."""
+        return ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def f1(self) -> FloatArray:
+        """``2 tp / (2 tp + fp + fn)`` ``[k, c]``, NaN in a column without positives.
+
+        Equal fractions give equal floats, so ties are exact.
+        """
+        return ratio(2 * self.tp, np.where(self.positives > 0, self.tp + self.fp + self.positives, 0))
+
+
+def sweep_scores(scores: NDArray[Any], labels: NDArray[Any]) -> Sweep:
+    """Sweep the observed scores of each column.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        ``n + 1`` rows: one for each score (equal scores have equal rows), then, for each unknown label
+        and once more at the end, a row in which nothing is called.
+    """
+    known = known_cells(scores, labels)
+    count = known.sum(axis=0)
+    # One contiguous row a class, unknown cells last, and one more cell above all scores.
+    columns = np.pad(
+        np.where(known, scores, np.inf).T.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf
+    )
+    positive = np.pad((known & (labels == 1)).T, ((0, 0), (0, 1)))
+    order = columns.argsort(axis=1)
+    columns = np.take_along_axis(columns, order, axis=1)
+    positive = np.take_along_axis(positive, order, axis=1)
+    # A score calls itself, its ties and all above it: everything from the first of its ties on.
+    place = np.arange(columns.shape[1])
+    is_first = np.ones(columns.shape, dtype=bool)
+    is_first[:, 1:] = columns[:, 1:] != columns[:, :-1]
+    first = np.maximum.accumulate(np.where(is_first, place, 0), axis=1)
+    positives_below = np.cumsum(positive, axis=1) - positive
+    positives = positive.sum(axis=1)
+    tp = positives[:, None] - np.take_along_axis(positives_below, first, axis=1)
+    fp = (count[:, None] - first) - tp
+    return Sweep(columns.T, tp.T, fp.T, positives, count - positives)
+
+
+def sweep_grid(scores: NDArray[Any], labels: NDArray[Any], grid: NDArray[Any]) -> Sweep:
+    """Sweep an ascending grid ``[k]`` that all columns share.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        grid: thresholds ``[k]``, ascending.
+
+    Raises:
+        ValueError: the grid is not ascending.
+    """
+    if (np.diff(grid) < 0).any():
+        raise ValueError("a grid of thresholds must be ascending")
+    known = known_cells(scores, labels)
+    classes, size = known.shape[1], len(grid)
+    # Each score is sorted into the grid once: it is called at the first ``reached`` thresholds.
+    reached = np.searchsorted(grid, scores[known], side="right")
+    cell = np.nonzero(known)[1] * (size + 1) + reached
+    positive = labels[known] == 1
+
+    def called(cells: NDArray[Any]) -> IntArray:
+        histogram = np.bincount(cells, minlength=classes * (size + 1)).reshape(classes, size + 1)
+        return histogram[:, ::-1].cumsum(axis=1)[:, ::-1].T
+
+    # Row 0 counts the scores that reach no threshold too: all of them.
+    tp, fp = called(cell[positive]), called(cell[~positive])
+    thresholds = np.broadcast_to(np.asarray(grid, np.float64)[:, None], (size, classes))
+    return Sweep(thresholds, tp[1:], fp[1:], tp[0], fp[0])

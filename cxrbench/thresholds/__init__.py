@@ -1,0 +1,1 @@
+"""Built-in threshold strategies (:class:`cxrbench.interfaces.ThresholdStrategy`)."""
