@@ -56,7 +56,12 @@ def register_losses(register: Register) -> None:
 @hookimpl
 def register_calibrators(register: Register) -> None:
     """Calibrators."""
-    register("none", "cxrbench.calibrators.none:NoCalibrator", version="1", summary="Probabilities as the network gives them")
+    register(
+        "none",
+        "cxrbench.calibrators.none:NoCalibrator",
+        version="1",
+        summary="Probabilities as the network gives them",
+    )
     register(
         "temperature",
         "cxrbench.calibrators.temperature:Temperature",
@@ -68,8 +73,12 @@ def register_calibrators(register: Register) -> None:
 @hookimpl
 def register_thresholds(register: Register) -> None:
     """Threshold strategies."""
-    register("fixed", "cxrbench.thresholds.fixed:Fixed", version="1", summary="One threshold for every finding")
-    register("youden", "cxrbench.thresholds.youden:Youden", version="1", summary="Most sensitivity + specificity")
+    register(
+        "fixed", "cxrbench.thresholds.fixed:Fixed", version="1", summary="One threshold for every finding"
+    )
+    register(
+        "youden", "cxrbench.thresholds.youden:Youden", version="1", summary="Most sensitivity + specificity"
+    )
     register(
         "precision_f1",
         "cxrbench.thresholds.precision_f1:PrecisionF1",

@@ -11,7 +11,9 @@ from typing import Any
 
 def canonical_json(value: object) -> str:
     """The one JSON text of a value: sorted keys, no blanks, NaN as null."""
-    return json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def digest(value: object) -> str:
@@ -20,7 +22,7 @@ def digest(value: object) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """The value with NumPy scalars and arrays as Python's, tuples as lists, and NaN and infinities as null."""
+    """The value in JSON's types: NumPy's as Python's, tuples as lists, NaN and infinities as null."""
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

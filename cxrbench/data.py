@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from cxrbench.canonical import digest
 from cxrbench.collection import Collection
 from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Dataset
 from cxrbench.roles import ROLES, Role, assign_roles, require_fit_role, shared_patients
-from cxrbench.canonical import digest
 from cxrbench.store import Step, Store
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Passport:
 class Data:
     """A data set's images by role. Labels leave only through :meth:`labels`, which logs each read."""
 
-    def __init__(self, dataset: Dataset, identity: Mapping[str, Any], root: Path | None, store: Store) -> None:
+    def __init__(
+        self, dataset: Dataset, identity: Mapping[str, Any], root: Path | None, store: Store
+    ) -> None:
         """Read the tables; nothing is written before :meth:`publish`.
 
         ``identity`` is what the data set contributes to keys (name, version, options).
@@ -83,7 +86,12 @@ class Data:
         self._label_version = collection.label_version
         self._label_steps = {role: self._label_step(role) for role in ROLES}
         self.manifest_step = Step(
-            "manifest", {"schema": 1, "dataset": self.name, "content": _hash_frame(self.manifest.assign(role=self.roles))}
+            "manifest",
+            {
+                "schema": 1,
+                "dataset": self.name,
+                "content": _hash_frame(self.manifest.assign(role=self.roles)),
+            },
         )
         _require_every_role(collection, self.roles)
 
@@ -103,7 +111,7 @@ class Data:
         """Put the manifest and each role's labels into the store, where they are not there yet."""
         self._store.ensure(self.manifest_step, self._write_manifest)
         for role in ROLES:
-            self._store.ensure(self._label_steps[role], lambda folder, role=role: self._write_labels(folder, role))  # type: ignore[misc]
+            self._store.ensure(self._label_steps[role], partial(self._write_labels, role))
 
     def labels(self, role: Role, reader: str, purpose: Purpose) -> NDArray[np.float64]:
         """The labels ``[n, classes]`` of a role in the order of :meth:`image_ids`; 1, 0 or NaN.
@@ -157,17 +165,24 @@ class Data:
         age = rows["age"].astype("float64").div(100).clip(0, 1)
         view = rows["view"].map({"PA": 0.0, "AP": 1.0})
         sex = rows["sex"].map({"M": 0.0, "F": 1.0})
-        return np.column_stack([column.astype("float64").fillna(0.5) for column in (age, view, sex)]).astype(np.float32)
+        return np.column_stack([column.astype("float64").fillna(0.5) for column in (age, view, sex)]).astype(
+            np.float32
+        )
 
     def _label_step(self, role: Role) -> Step:
         labels = self._unpublished.loc[self.image_ids(role)]
-        return Step("labels", {"schema": 1, "role": role, "version": self._label_version, "content": _hash_frame(labels)})
+        return Step(
+            "labels",
+            {"schema": 1, "role": role, "version": self._label_version, "content": _hash_frame(labels)},
+        )
 
     def _write_manifest(self, folder: Path) -> None:
-        self.manifest.assign(role=self.roles).reset_index().to_parquet(folder / "manifest.parquet", index=False)
+        self.manifest.assign(role=self.roles).reset_index().to_parquet(
+            folder / "manifest.parquet", index=False
+        )
         self.boxes.to_parquet(folder / "boxes.parquet", index=False)
 
-    def _write_labels(self, folder: Path, role: Role) -> None:
+    def _write_labels(self, role: Role, folder: Path) -> None:
         labels = self._unpublished.loc[self.image_ids(role)]
         labels.rename_axis("image_id").reset_index().to_parquet(folder / "labels.parquet", index=False)
 
@@ -175,7 +190,9 @@ class Data:
 def _hash_frame(frame: pd.DataFrame) -> str:
     """A hash of a table's index, columns and values, whatever its row order was before."""
     parts = [list(map(str, frame.columns)), list(frame.index)]
-    parts += [[None if pd.isna(value) else value for value in frame[column].tolist()] for column in frame.columns]
+    parts += [
+        [None if pd.isna(value) else value for value in frame[column].tolist()] for column in frame.columns
+    ]
     return digest(parts)
 
 
@@ -183,8 +200,8 @@ def _require_every_role(collection: Collection, roles: pd.Series[str]) -> None:
     empty = [role for role in ROLES if not (roles == role).any()]
     if empty:
         raise CxrbenchError(
-            f"The data set '{collection.name}' has no images for {' and '.join(empty)} ({len(roles)} images are at "
-            "hand); add images of both official lists, from more patients."
+            f"The data set '{collection.name}' has no images for {' and '.join(empty)} (of {len(roles)} "
+            "at hand); add images of both official lists, from more patients."
         )
 
 

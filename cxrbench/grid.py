@@ -33,7 +33,7 @@ class Failure:
 
     def record(self) -> dict[str, Any]:
         """As JSON, with the same names that a run has."""
-        names = {kind: self.spec.use(kind).name for kind in KINDS}
+        names: dict[str, Any] = {kind: self.spec.use(kind).name for kind in KINDS}
         return {**names, "seed": self.spec.seed, "reason": self.reason, "trace": self.trace}
 
 
@@ -77,7 +77,9 @@ def _with_settings(cell: Mapping[str, Any], settings: Sequence[str]) -> dict[str
             kinds = [kind for kind in KINDS if uses[kind].name == name]
             if not kinds:
                 names = ", ".join(uses[kind].name for kind in KINDS)
-                raise UsageError(f"--set {setting}: no component '{name}' is in this run; there are {names}, training.")
+                raise UsageError(
+                    f"--set {setting}: no component '{name}' is in this run; there are {names}, training."
+                )
             for kind in kinds:
                 uses[kind] = Use(name=name, options={**uses[kind].options, key: value})
                 result[kind] = uses[kind]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -58,8 +57,7 @@ def parse_uses(text: str) -> list[Use]:
     return uses
 
 
-@functools.cache
-def option_model(target: type[Any]) -> type[BaseModel]:
+def option_model(target: Callable[..., Any]) -> type[BaseModel]:
     """A pydantic model of a component's options: the keywords of its constructor."""
     signature = inspect.signature(target)
     hints = get_type_hints(target if _is_dataclass_like(target) else target.__init__, include_extras=True)
@@ -71,7 +69,7 @@ def option_model(target: type[Any]) -> type[BaseModel]:
     return create_model(target.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
 
-def _is_dataclass_like(target: type[Any]) -> bool:
+def _is_dataclass_like(target: Callable[..., Any]) -> bool:
     return hasattr(target, "__dataclass_fields__")
 
 

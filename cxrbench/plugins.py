@@ -79,7 +79,9 @@ def load_plugins(points: Iterable[EntryPoint]) -> Plugins:
     manager.add_hookspecs(hookspecs)
     registry = Registry()
     _hear(manager, builtins, "cxrbench", registry)
-    plugins = tuple(_load(manager, point, registry) for point in sorted(points, key=lambda p: (p.name, p.value)))
+    plugins = tuple(
+        _load(manager, point, registry) for point in sorted(points, key=lambda p: (p.name, p.value))
+    )
     return Plugins(registry, plugins)
 
 

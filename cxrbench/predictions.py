@@ -40,7 +40,9 @@ class Predictions:
             raise CxrbenchError("The predictions' columns are not the task's classes.")
         if not self.table.index.is_unique:
             repeated = self.table.index[self.table.index.duplicated()][0]
-            raise CxrbenchError(f"The predictions hold the image {repeated} more than once; keep one row an image.")
+            raise CxrbenchError(
+                f"The predictions hold the image {repeated} more than once; keep one row an image."
+            )
 
     def matrix(self, image_ids: pd.Index[str]) -> NDArray[np.float64]:
         """Logits ``[n, classes]`` in the order of ``image_ids``.
@@ -50,12 +52,19 @@ class Predictions:
         """
         missing = image_ids.difference(self.table.index)
         if len(missing):
-            raise CxrbenchError(f"{len(missing)} of {len(image_ids)} images have no prediction, the first is {missing[0]}.")
+            raise CxrbenchError(
+                f"{len(missing)} of {len(image_ids)} images have no prediction, the first is {missing[0]}."
+            )
         return self.table.loc[image_ids].to_numpy(dtype=np.float64)
 
     def write(self, path: Path) -> None:
         """Write as Parquet; task and schema version stand in the file's metadata."""
-        meta = {"schema_version": SCHEMA_VERSION, "values": "logit", "task": self.task.kind, "classes": self.task.classes}
+        meta = {
+            "schema_version": SCHEMA_VERSION,
+            "values": "logit",
+            "task": self.task.kind,
+            "classes": self.task.classes,
+        }
         table = pa.Table.from_pandas(self.table.rename_axis("image_id").reset_index(), preserve_index=False)
         pq.write_table(table.replace_schema_metadata({_META: json.dumps(meta)}), path)
 
@@ -69,7 +78,9 @@ class Predictions:
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise CxrbenchError(f"{path} cannot be read as Parquet ({error}); see 'cxrbench verify'.") from error
+            raise CxrbenchError(
+                f"{path} cannot be read as Parquet ({error}); see 'cxrbench verify'."
+            ) from error
         metadata = table.schema.metadata or {}
         if _META not in metadata:
             raise CxrbenchError(f"{path} is Parquet, but not a predictions table of cxrbench.")

@@ -61,7 +61,9 @@ class Component:
                 f"({error}); reinstall {self.source} or report this to its authors."
             ) from error
         if not isinstance(target, type):
-            raise CxrbenchError(f"The {self.kind} '{self.name}' of {self.source}: {self.target} is not a class.")
+            raise CxrbenchError(
+                f"The {self.kind} '{self.name}' of {self.source}: {self.target} is not a class."
+            )
         return target
 
 

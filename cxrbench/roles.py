@@ -65,6 +65,9 @@ def require_fit_role(role: Role, what: str) -> None:
 def patient_folds(patient_ids: pd.Series[str], folds: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A fold 0..folds-1 for each image, all images of a patient in the same one."""
     return np.array(
-        [int(hashlib.blake2b(f"fold:{p}".encode(), digest_size=8).hexdigest(), 16) % folds for p in patient_ids],
+        [
+            int(hashlib.blake2b(f"fold:{p}".encode(), digest_size=8).hexdigest(), 16) % folds
+            for p in patient_ids
+        ],
         dtype=np.int64,
     )

@@ -80,8 +80,8 @@ class RunSpec(BaseModel):
         seed: of weights, order and augmentation; roles do not depend on it.
         tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
             and is shown in every table.
-        min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities and gets a
-            prevalence-matching threshold; 0 leaves every finding to its strategy.
+        min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities
+            and gets a prevalence-matching threshold; 0 leaves every finding to its strategy.
         training: how the network is trained.
     """
 
@@ -135,12 +135,17 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
         given.get("training", {})
     )
     spec = _validate(merged)
-    uses = {
-        kind: Use(name=spec.use(kind).name, options=bind(registry.find(kind, spec.use(kind).name), spec.use(kind).options))
+    uses: dict[str, Use] = {
+        kind: Use(
+            name=spec.use(kind).name,
+            options=bind(registry.find(kind, spec.use(kind).name), spec.use(kind).options),
+        )
         for kind in KINDS
     }
     if spec.weights not in ("none", "imagenet") and not Path(spec.weights).is_file():
-        raise UsageError(f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file.")
+        raise UsageError(
+            f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file."
+        )
     return spec.model_copy(update=uses)
 
 
@@ -152,9 +157,13 @@ def _validate(values: Mapping[str, Any]) -> RunSpec:
         where = ".".join(str(part) for part in first["loc"])
         fields = TrainingSpec if where.startswith("training.") else RunSpec
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"There is no setting '{where}'; there are {', '.join(fields.model_fields)}.") from error
+            raise UsageError(
+                f"There is no setting '{where}'; there are {', '.join(fields.model_fields)}."
+            ) from error
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}.") from error
+        raise UsageError(
+            f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."
+        ) from error
 
 
 def keyed(use: Use, kind: Kind, registry: Registry) -> dict[str, Any]:

@@ -28,10 +28,10 @@ from typing import Any
 
 import filelock
 
+from cxrbench.canonical import digest
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, sha256, size_of, sync, write_json
 from cxrbench.reporter import Reporter
-from cxrbench.canonical import digest
 
 SCHEMA_VERSION = 1
 """Of the store and each artifact's record; readers of newer versions keep reading older ones."""
@@ -110,14 +110,16 @@ class Store:
         marker = root / "store.json"
         if not marker.exists():
             if not create:
-                raise CxrbenchError(f"There is no store at {root}; give --results the folder that runs were written to.")
+                raise CxrbenchError(
+                    f"There is no store at {root}; give --results the folder that runs were written to."
+                )
             root.mkdir(parents=True, exist_ok=True)
             write_json(marker, {"schema_version": SCHEMA_VERSION})
         found = read_json(marker)["schema_version"]
         if found > SCHEMA_VERSION:
             raise CxrbenchError(
-                f"The store at {root} has schema version {found} and this cxrbench reads up to {SCHEMA_VERSION}; "
-                "update cxrbench or use another --results."
+                f"The store at {root} has schema version {found}, newer than {SCHEMA_VERSION}, which this cxrbench "
+                "reads; update cxrbench or use another --results."
             )
 
     def folder(self, step_id: str) -> Path:
@@ -139,7 +141,9 @@ class Store:
         try:
             record = read_json(folder / "artifact.json")
         except FileNotFoundError as error:
-            raise CxrbenchError(f"The store at {self.root} holds no {step_id}; run the same command again to make it.") from error
+            raise CxrbenchError(
+                f"The store at {self.root} holds no {step_id}; run the same command again to make it."
+            ) from error
         except json.JSONDecodeError as error:
             raise CxrbenchError(f"{folder / 'artifact.json'} is damaged; see 'cxrbench verify'.") from error
         return Artifact(step_id, folder, record)
@@ -224,10 +228,18 @@ class Store:
         """
         names = [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
         wanted = text.rstrip("/").rpartition("/")[2]
-        matches = [wanted] if wanted in names else [n for n in names if wanted and (n.startswith(wanted) or n.endswith(wanted))]
+        matches = (
+            [wanted]
+            if wanted in names
+            else [n for n in names if wanted and (n.startswith(wanted) or n.endswith(wanted))]
+        )
         if len(matches) != 1:
             known = f"there are {', '.join(names)}" if names else "the store holds none"
-            which = f"is not one run but {', '.join(matches)}" if matches else f"is no run of {self.root}; {known}"
+            which = (
+                f"is not one run but {', '.join(matches)}"
+                if matches
+                else f"is no run of {self.root}; {known}"
+            )
             raise CxrbenchError(f"'{text}' {which}.")
         return self.read(f"{RUN_STAGE}/{matches[0]}")
 
@@ -284,7 +296,9 @@ class Store:
                 found.append(f"{artifact.id}: {name} is missing")
             elif sha256(present[name]) != facts["sha256"]:
                 found.append(f"{artifact.id}: {name} has changed since it was written")
-        found += [f"{artifact.id}: {name} was added later" for name in sorted(present.keys() - recorded.keys())]
+        found += [
+            f"{artifact.id}: {name} was added later" for name in sorted(present.keys() - recorded.keys())
+        ]
         found += [
             f"{artifact.id}: refers to {reference}, which is gone"
             for reference in artifact.references

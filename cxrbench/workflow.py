@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -51,7 +50,14 @@ class Steps:
 
     def in_order(self) -> list[Step]:
         """As they are done."""
-        return [self.train, *self.predictions.values(), *self.calibrations.values(), self.threshold, self.evaluation, self.run]
+        return [
+            self.train,
+            *self.predictions.values(),
+            *self.calibrations.values(),
+            self.threshold,
+            self.evaluation,
+            self.run,
+        ]
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,12 @@ class Workflow:
     """Does runs: each stage once for each set of inputs, whatever the store already holds."""
 
     def __init__(
-        self, store: Store, registry: Registry, reporter: Reporter, device: torch.device, data_root: Path | None
+        self,
+        store: Store,
+        registry: Registry,
+        reporter: Reporter,
+        device: torch.device,
+        data_root: Path | None,
     ) -> None:
         self.store = store
         self.registry = registry
@@ -126,7 +137,9 @@ class Workflow:
             UsageError: a component does not fit the task, or the precision the device.
         """
         if spec.training.precision == "auto":
-            training: TrainingSpec = spec.training.model_copy(update={"precision": best_precision(self.device)})
+            training: TrainingSpec = spec.training.model_copy(
+                update={"precision": best_precision(self.device)}
+            )
             spec = spec.model_copy(update={"training": training})
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
         return Job(self, spec, self.open(spec.dataset))
@@ -157,7 +170,9 @@ class Job:
         self._loss: Loss = self._make("loss")
         self._strategy: ThresholdStrategy = self._make("thresholds")
         names = dict.fromkeys([*CALIBRATORS_SHOWN, spec.calibrator.name])
-        self._calibrator_uses = {n: spec.calibrator if n == spec.calibrator.name else Use(name=n) for n in names}
+        self._calibrator_uses = {
+            n: spec.calibrator if n == spec.calibrator.name else Use(name=n) for n in names
+        }
         self._calibrators: dict[str, Calibrator] = {
             name: instantiate(workflow.registry.find("calibrator", name), use.options)
             for name, use in self._calibrator_uses.items()
@@ -195,7 +210,9 @@ class Job:
                 "backbone": keyed(spec.backbone, "backbone", registry),
                 "loss": keyed(spec.loss, "loss", registry),
                 "image_size": spec.image_size,
-                "weights": spec.weights if spec.weights in ("none", "imagenet") else weights_hash(Path(spec.weights)),
+                "weights": spec.weights
+                if spec.weights in ("none", "imagenet")
+                else weights_hash(Path(spec.weights)),
                 "seed": spec.seed,
                 "training": spec.training.model_dump(mode="json", exclude_defaults=True),
                 "data": {role: self._seen(role) for role in ("train", "val")},
@@ -248,7 +265,7 @@ class Job:
         return keyed(self.spec.dataset, "dataset", self._workflow.registry)
 
     def _seen(self, role: Role) -> dict[str, str]:
-        """Hashes of what the network sees of a role's images: ids, and pixels and patient data if it takes them."""
+        """Hashes of what the network sees of a role: image ids, pixels, patient data, if it takes them."""
         ids = self._data.image_ids(role)
         seen = {"ids": digest(list(ids))}
         if self.takes_images:
@@ -315,7 +332,9 @@ class Job:
 
     @property
     def _reads_new_files(self) -> bool:
-        return self.takes_images and "identities" not in vars(self._opened) and self._opened.pixels.unknown() > 0
+        return (
+            self.takes_images and "identities" not in vars(self._opened) and self._opened.pixels.unknown() > 0
+        )
 
     def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
         images = self.images if self.takes_images else None
@@ -328,7 +347,9 @@ class Job:
         reader = self.steps.train.id
         roles: tuple[Role, ...] = ("train", "val")
         rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
-        self._reporter.say(f"training {self.spec.backbone} on {len(rows['train'])} images ({self.device_words})")
+        self._reporter.say(
+            f"training {self.spec.backbone} on {len(rows['train'])} images ({self.device_words})"
+        )
         train.run(
             folder,
             self.spec,
@@ -400,6 +421,7 @@ class Job:
         evaluate.run(
             folder,
             task,
+            self._data.image_ids("test"),
             self._data.labels("test", reader, "evaluate"),
             calibrated[self.spec.calibrator.name],
             threshold.read_points(self._store.read(self.steps.threshold.id).folder),
@@ -418,5 +440,10 @@ class Job:
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
-            data=self._data,
+            examples=publish.examples_of(
+                self._data,
+                self._data.labels("test", steps.run.id, "evaluate"),
+                evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
+                threshold.read_points(self._store.read(steps.threshold.id).folder),
+            ),
         )

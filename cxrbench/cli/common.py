@@ -81,7 +81,10 @@ def common(function: F) -> F:
         except KeyboardInterrupt as error:
             if debug:
                 raise
-            print("Interrupted: what is finished is kept, and the same command goes on from there.", file=sys.stderr)
+            print(
+                "Interrupted: what is finished is kept, and the same command goes on from there.",
+                file=sys.stderr,
+            )
             raise SystemExit(1) from error
 
     return wrapped  # type: ignore[return-value]

@@ -32,7 +32,9 @@ class _LazyGroup(click.RichGroup):
         return command
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="cxrbench")
 def main() -> None:
     """The chest X-ray benchmark: train, calibrate, threshold, evaluate, compare.

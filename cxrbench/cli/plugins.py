@@ -44,5 +44,7 @@ def list_plugins(output: Output) -> None:
         table.add_column(column)
     for plugin in found:
         seconds = f"{plugin.import_seconds:.2f} s"
-        table.add_row(plugin.name, plugin.distribution, plugin.status, str(plugin.components), seconds, plugin.reason)
+        table.add_row(
+            plugin.name, plugin.distribution, plugin.status, str(plugin.components), seconds, plugin.reason
+        )
     output.show(table)

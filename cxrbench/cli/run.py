@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 _EPILOG = """
 Example: cxrbench run --backbone densenet_fpn --thresholds youden,dynamic:min_precision=0.4 --seed 0,1,2
 
-Options of a component follow its name, NAME:key=value,key=value; 'cxrbench list' names components. Repeated or
-comma-separated values give one run each. What a run shares with an earlier one is not done again.
+Options of a component follow its name, NAME:key=value,key=value; 'cxrbench list' names components.
+Repeated or comma-separated values give one run each. What a run shares with an earlier one is not done
+again.
 """
 
 
 def _component(kind: str, text: str) -> Any:
     return click.option(
-        f"--{kind}", multiple=True, metavar="NAME[:key=value,…]", shell_complete=complete_components(kind), help=text
+        f"--{kind}",
+        multiple=True,
+        metavar="NAME[:key=value,…]",
+        shell_complete=complete_components(kind),
+        help=text,
     )
 
 
@@ -35,18 +40,30 @@ def _component(kind: str, text: str) -> Any:
     shell_complete=complete_components("dataset"),
     help="Data set.  [default: phantom]",
 )
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files.")
+@click.option(
+    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
+)
 @_component("backbone", "Network.  [default: densenet_fpn]")
 @_component("loss", "Training loss.  [default: weighted_bce]")
 @_component("calibrator", "What makes probabilities of logits.  [default: none]")
 @_component("thresholds", "Strategy for each finding's operating point.  [default: dynamic]")
-@click.option("--seed", "seeds", multiple=True, metavar="N,…", help="Seed of weights, order, augmentation.  [default: 0]")
+@click.option(
+    "--seed",
+    "seeds",
+    multiple=True,
+    metavar="N,…",
+    help="Seed of weights, order, augmentation.  [default: 0]",
+)
 @click.option("--weights", metavar="none|imagenet|FILE", help="Initial weights; a data set recommends some.")
-@click.option("--image-size", type=int, metavar="PX", help="Side of the network's input; recommended by the data set.")
+@click.option(
+    "--image-size", type=int, metavar="PX", help="Side of the network's input; recommended by the data set."
+)
 @click.option("--epochs", type=int, help="Passes over the training images; recommended by the data set.")
 @click.option("--batch-size", type=int, help="Images a step; recommended by the data set.")
 @click.option("--learning-rate", "--lr", type=float, help="At the start; recommended by the data set.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Of training.  [default: auto]")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Of training.  [default: auto]"
+)
 @click.option(
     "--tune",
     type=click.Choice(["tune", "val"]),
@@ -57,10 +74,18 @@ def _component(kind: str, text: str) -> Any:
     "settings",
     multiple=True,
     metavar="NAME.key=value",
-    help="Set an option of a component, of 'training' (training.schedule=plateau), or of the run (min_positives=5).",
+    help="Set an option of a component, the training (training.schedule=plateau) or the run (min_positives=5).",
 )
-@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="TOML file; other options override it.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute.")
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="TOML file; other options override it."
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, reused and written, and stop.")
 @results_option
 @common
@@ -146,7 +171,9 @@ def _do(workflow: Workflow, jobs: list[Job], output: Output) -> None:
         output.reporter.error(failure.trace if output.debug else failure.reason)
 
     run_cells(jobs, do, failed)
-    output.document({"trainings": workflow.trainings, "runs": records, "failed": [f.record() for f in failures]})
+    output.document(
+        {"trainings": workflow.trainings, "runs": records, "failed": [f.record() for f in failures]}
+    )
     if len(records) == 1:
         output.show(*run_details(records[0]))
     elif records:

@@ -14,7 +14,9 @@ def store() -> None:
     """The store: remove runs, free what no run needs."""
 
 
-@store.command("rm", epilog="Example: cxrbench store rm phantom-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d")
+@store.command(
+    "rm", epilog="Example: cxrbench store rm phantom-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d"
+)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
 @results_option
 @common

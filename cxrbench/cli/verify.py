@@ -37,7 +37,11 @@ def verify(runs: tuple[str, ...], results: Path, output: Output) -> None:
         for artifact in chosen.values():
             problems += store.problems(artifact)
             advance(1, "")
+    count = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
     output.document({"checked": len(chosen), "problems": problems})
-    output.show(*problems, f"{len(chosen)} artifacts checked, {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
+    output.show(
+        *problems,
+        f"{len(chosen)} artifacts checked, {count}",
+    )
     if problems:
         raise SystemExit(1)

@@ -37,7 +37,7 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     for record in records:
         by_passport.setdefault(record["passport"]["id"], []).append(record)
     for same in by_passport.values():
-        table = _table(_title(same[0]), _caption(same[0]))
+        table = _table(title(same[0]["passport"]["dataset"]), _caption(same[0]))
         for column in ("backbone", "loss", "calibrator", "thresholds", "seed", "tuned on"):
             table.add_column(column)
         for head, _ in _FIGURES:
@@ -54,8 +54,21 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
 
 def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
     """A run by finding, overall, by calibrator, and where its files are."""
-    table = _table(f"{_title(record)}: {record['run_id']}", "")
-    for column in ("finding", "AUC", "AP", "F1", "precision", "recall", "threshold", "", "Brier", "ECE", "n+", "n−"):
+    table = _table(title(record["passport"]["dataset"], record["run_id"]), "")
+    for column in (
+        "finding",
+        "AUC",
+        "AP",
+        "F1",
+        "precision",
+        "recall",
+        "threshold",
+        "",
+        "Brier",
+        "ECE",
+        "n+",
+        "n−",
+    ):
         table.add_column(column, justify="left" if column in ("finding", "") else "right")
     for row in record["per_finding"]:
         figures = (row[name] for name in ("auc", "ap", "f1", "precision", "recall"))
@@ -84,7 +97,9 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
         waiting = [stage for stage, _, done in plan.steps if not done] if plan.steps else ["everything"]
         network = "trained" if plan.trains else "reused"
         table.add_row(*uses, str(spec.seed), network, _stages(reused), _stages(waiting))
-    lines = [f"{trainings} network{'' if trainings == 1 else 's'} to train; up to {disk / 1e6:,.0f} MB of disk"]
+    lines = [
+        f"{trainings} network{'' if trainings == 1 else 's'} to train; up to {disk / 1e6:,.0f} MB of disk"
+    ]
     unread = max((plan.unread for plan in plans), default=0)
     if unread:
         lines.append(f"{unread:,} image files would be read first; what they hold decides what can be reused")
@@ -108,9 +123,10 @@ def _table(title: str, caption: str) -> Table:
     )
 
 
-def _title(record: Mapping[str, Any]) -> str:
-    name = record["passport"]["dataset"]
-    return "phantom (drawn images, not patients)" if name == "phantom" else str(name)
+def title(dataset: str, run_id: str = "") -> str:
+    """How a table or figure names its data; drawn images are plainly said to be drawn."""
+    name = "phantom (drawn images, not patients)" if dataset == "phantom" else dataset
+    return f"{name}: {run_id}" if run_id else name
 
 
 def _caption(record: Mapping[str, Any]) -> str:

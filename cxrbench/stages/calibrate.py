@@ -52,7 +52,9 @@ def run(
         if held_out.any():
             fold_state = fit_where(calibrator, logits[~held_out], labels[~held_out], usable)
             cross[held_out] = apply(calibrator, fold_state, task, logits[held_out])
-    write_json(folder / "calibration.json", {"classes": task.classes, "min_positives": min_positives, **state})
+    write_json(
+        folder / "calibration.json", {"classes": task.classes, "min_positives": min_positives, **state}
+    )
     table = pd.DataFrame(cross, index=patients.index, columns=list(task.classes))
     table.rename_axis("image_id").reset_index().to_parquet(folder / "tune.parquet", index=False)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cxrbench.files import write_json
 from cxrbench.interfaces import OperatingPoint
-from cxrbench.statistics.averages import covered, macro, weighted
+from cxrbench.statistics.averages import covered, macro, micro_auc, micro_average_precision, weighted
 from cxrbench.statistics.calibration import brier, expected_calibration_error
 from cxrbench.statistics.decisions import (
     accuracy,
@@ -27,8 +27,6 @@ from cxrbench.statistics.ranking import (
     auc,
     average_precision,
     label_ranking_average_precision,
-    micro_auc,
-    micro_average_precision,
     roc_curve,
 )
 from cxrbench.task import Task
@@ -45,6 +43,7 @@ _CURVE_POINTS = 256
 def run(
     folder: Path,
     task: Task,
+    image_ids: pd.Index[str],
     labels: FloatArray,
     probabilities: FloatArray,
     points: Mapping[str, OperatingPoint],
@@ -54,8 +53,10 @@ def run(
     """Evaluate on test.
 
     Args:
-        folder: gets ``metrics.json``, ``per_finding.csv``, ``calibration.csv`` and ``roc.csv``.
+        folder: gets ``metrics.json``, ``per_finding.csv``, ``calibration.csv``, ``roc.csv`` and
+            ``probabilities.parquet`` (of the test images, without labels).
         task: classes and decision.
+        image_ids: ``[n]`` of test.
         labels: ``[n, c]`` of test.
         probabilities: ``[n, c]``, what decisions are made from.
         points: the operating point of each class.
@@ -69,6 +70,8 @@ def run(
     table.insert(2, "feasible", [points[name].feasible for name in task.classes])
     table.insert(3, "reason", [points[name].reason for name in task.classes])
     table.to_csv(folder / "per_finding.csv", index=False)
+    scores = pd.DataFrame(probabilities, index=image_ids, columns=list(task.classes))
+    scores.rename_axis("image_id").reset_index().to_parquet(folder / "probabilities.parquet", index=False)
     calibration_table(task, labels, calibrated).to_csv(folder / "calibration.csv", index=False)
     roc_table(task, labels, probabilities).to_csv(folder / "roc.csv", index=False)
     write_json(
@@ -78,7 +81,10 @@ def run(
             "per_finding": table.to_dict("records"),
             "null": null_rows(labels, tune_labels),
             "calibration": {
-                name: {"macro_ece": macro(expected_calibration_error(p, labels)), "macro_brier": macro(brier(p, labels))}
+                name: {
+                    "macro_ece": macro(expected_calibration_error(p, labels)),
+                    "macro_brier": macro(brier(p, labels)),
+                }
                 for name, p in calibrated.items()
             },
         },
@@ -86,10 +92,10 @@ def run(
 
 
 def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> dict[str, float]:
-    """Every figure over all findings. Averages leave undefined findings out; ``*_findings`` counts the rest."""
+    """Every figure over all findings; averages leave out undefined ones, ``*_findings`` counts the rest."""
     positives = (labels == 1).sum(axis=0).astype(np.float64)
     each = confusion(decisions, labels)
-    total = each.summed()
+    total = each.pooled()
     aucs, aps, f1s = auc(probabilities, labels), average_precision(probabilities, labels), f1(each)
     return {
         "macro_auc": macro(aucs),
@@ -119,7 +125,9 @@ def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
     }
 
 
-def per_finding(task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> pd.DataFrame:
+def per_finding(
+    task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
+) -> pd.DataFrame:
     """One row a finding; counts are of images whose label is known and whose decision is made."""
     counts = confusion(decisions, labels)
     return pd.DataFrame(
@@ -164,7 +172,7 @@ def calibration_table(task: Task, labels: FloatArray, calibrated: Mapping[str, F
 
 
 def null_rows(labels: FloatArray, tune_labels: FloatArray) -> list[dict[str, Any]]:
-    """What a network must beat: every image scored with tune's prevalence, and no finding ever scored or called.
+    """What a network must beat: each image scored with tune's prevalence, and no finding scored or called.
 
     The first makes no decisions; figures that need them are NaN.
     """
@@ -183,8 +191,17 @@ def roc_table(task: Task, labels: FloatArray, probabilities: FloatArray) -> pd.D
     tables = []
     for column, name in enumerate(task.classes):
         fpr, tpr, thresholds = roc_curve(probabilities[:, column], labels[:, column])
-        chosen = np.unique(np.linspace(0, len(fpr) - 1, min(len(fpr), _CURVE_POINTS)).round().astype(int)) if len(fpr) else []
+        steps = np.linspace(0, len(fpr) - 1, min(len(fpr), _CURVE_POINTS))
+        chosen = np.unique(steps.round().astype(int))
         tables.append(
-            pd.DataFrame({"finding": name, "fpr": fpr[chosen], "tpr": tpr[chosen], "threshold": thresholds[chosen]})
+            pd.DataFrame(
+                {"finding": name, "fpr": fpr[chosen], "tpr": tpr[chosen], "threshold": thresholds[chosen]}
+            )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def read_probabilities(folder: Path) -> FloatArray:
+    """The probabilities ``[n, c]`` that decisions are made from, in the order of test's image ids."""
+    table = pd.read_parquet(folder / "probabilities.parquet").set_index("image_id")
+    return table.to_numpy(dtype=np.float64)

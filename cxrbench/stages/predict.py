@@ -32,20 +32,30 @@ def run(
     device: torch.device,
     reporter: Reporter,
 ) -> None:
-    """Write ``predictions.parquet``. Always in fp32: bf16 keeps 8 bits of a logit and makes ties of differences."""
+    """Write ``predictions.parquet``.
+
+    Always in fp32: bf16 keeps 8 bits of a logit and makes ties of differences.
+    """
     network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
     load_own_weights(network, checkpoint)
     channels_last = spec.training.channels_last
-    network = network.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format).eval()
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    network = network.to(device).eval()
     parts = []
     with torch.inference_mode(), reporter.progress("predicting", len(rows)) as advance:
         for batch in loader(rows, spec.training.batch_size * 2):
             moved = {name: tensor.to(device) for name, tensor in batch.items()}
-            parts.append(network(*network_inputs(backbone, moved, spec.image_size, channels_last)).float().cpu())
+            parts.append(
+                network(*network_inputs(backbone, moved, spec.image_size, channels_last)).float().cpu()
+            )
             advance(len(batch["row"]), "")
     logits = torch.cat(parts)
     if not bool(logits.isfinite().all()):
         image = rows.image_ids[int((~logits.isfinite()).any(dim=1).nonzero()[0, 0])]
-        raise CxrbenchError(f"The network gives a logit that is not finite, first for image {image}; train it again with --precision fp32.")
+        raise CxrbenchError(
+            f"The network gives a logit that is not finite, first for image {image}; "
+            "train it again with --precision fp32."
+        )
     table = pd.DataFrame(logits.numpy(), index=rows.image_ids, columns=list(task.classes))
     Predictions(task, table).write(folder / "predictions.parquet")

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import tomli_w
 
-from cxrbench.data import Data, Passport
+from cxrbench.data import Data, Passport, hash_ids
 from cxrbench.files import read_json, write_json, write_text
-from cxrbench.report.figures import draw_run
+from cxrbench.interfaces import OperatingPoint
+from cxrbench.report.figures import Example, draw_run
+from cxrbench.report.tables import title
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
 
 VERSION = "1"
 """Changes when the files of a run change."""
@@ -23,10 +30,19 @@ VERSION = "1"
 SCHEMA_VERSION = 1
 """Of ``run.json``."""
 
+_EXAMPLE_SIDE = 256
+"""Side in pixels at which example images are drawn, where the data set draws them."""
+
 
 def label(spec: RunSpec) -> str:
     """What a run's id starts with, so that a person can tell runs apart."""
-    names = [spec.dataset.name, spec.backbone.name, spec.loss.name, spec.calibrator.name, spec.thresholds.name]
+    names = [
+        spec.dataset.name,
+        spec.backbone.name,
+        spec.loss.name,
+        spec.calibrator.name,
+        spec.thresholds.name,
+    ]
     return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{spec.seed}"])
 
 
@@ -40,7 +56,7 @@ def run(
     threshold: Artifact,
     evaluation: Artifact,
     artifacts: Sequence[str],
-    data: Data,
+    examples: Sequence[Example],
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures."""
     evaluated = read_json(evaluation.folder / "metrics.json")
@@ -50,7 +66,10 @@ def run(
         {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
-            **{kind: spec.use(kind).name for kind in ("dataset", "backbone", "loss", "calibrator", "thresholds")},  # type: ignore[arg-type]
+            **{
+                kind: spec.use(kind).name
+                for kind in ("dataset", "backbone", "loss", "calibrator", "thresholds")
+            },
             "seed": spec.seed,
             "tune": spec.tune,
             "parameters": trained["parameters"],
@@ -72,7 +91,46 @@ def run(
     ):
         for name in names:
             shutil.copyfile(artifact.folder / name, folder / name)
-    draw_run(folder, data)
+    draw_run(
+        folder,
+        title=title(passport.dataset, run_id),
+        epochs=pd.read_csv(folder / "epochs.csv"),
+        roc=pd.read_csv(folder / "roc.csv"),
+        per_finding=pd.read_csv(folder / "per_finding.csv"),
+        calibration=pd.read_csv(folder / "calibration.csv"),
+        examples=examples,
+    )
+
+
+def examples_of(
+    data: Data, labels: FloatArray, probabilities: FloatArray, points: Mapping[str, OperatingPoint]
+) -> list[Example]:
+    """Eight test images, the same for every run on a test set: six with a finding, two without."""
+    ids = data.image_ids("test")
+    with_finding = (labels == 1).any(axis=1)
+    order = np.argsort(hash_ids(ids))
+    rows = [*order[with_finding[order]][:6], *order[~with_finding[order]][:2]]
+    examples = []
+    for row in rows:
+        scored = sorted(
+            (
+                (name, float(probabilities[row, column]), points[name].threshold)
+                for column, name in enumerate(data.task.classes)
+            ),
+            key=lambda score: -score[1],
+        )
+        truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
+        (source,) = data.sources(ids[[row]])
+        examples.append(
+            Example(
+                image_id=ids[row],
+                pixels=data.pixels(*source, _EXAMPLE_SIDE),
+                truth=truth,
+                called=tuple(score for score in scored if score[1] >= score[2]),
+                missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),
+            )
+        )
+    return examples
 
 
 def as_toml(spec: RunSpec) -> str:

@@ -43,7 +43,7 @@ def run(
 
 
 def prevalence_matching(probabilities: FloatArray, labels: FloatArray, min_positives: int) -> OperatingPoint:
-    """The threshold at which as many images are called positive as are; for too few labels to fit anything else.
+    """The threshold at which as many images are called positive as are, where labels are too few for more.
 
     Without any positive (or negative) the threshold is undefined: NaN.
     """
@@ -59,6 +59,8 @@ def prevalence_matching(probabilities: FloatArray, labels: FloatArray, min_posit
 def read_points(folder: Path) -> dict[str, OperatingPoint]:
     """What :func:`run` left in ``thresholds.json``, by class."""
     return {
-        name: OperatingPoint(float("nan") if p["threshold"] is None else p["threshold"], p["feasible"], p["reason"])
+        name: OperatingPoint(
+            float("nan") if p["threshold"] is None else p["threshold"], p["feasible"], p["reason"]
+        )
         for name, p in read_json(folder / "thresholds.json").items()
     }

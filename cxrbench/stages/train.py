@@ -13,6 +13,7 @@ from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
 from cxrbench.interfaces import Backbone, Loss
 from cxrbench.reporter import Reporter
+from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
@@ -45,12 +46,12 @@ def run(
     backbone: Backbone,
     loss: Loss,
     task: Task,
-    rows: dict[str, Rows],
+    rows: dict[Role, Rows],
     network: nn.Module,
     device: torch.device,
     reporter: Reporter,
 ) -> None:
-    """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``; see :func:`cxrbench.training.loop.train`."""
+    """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says."""
     labels: NDArray[np.float64] | None = rows["train"].labels
     if labels is None:
         raise ValueError("training needs labels")

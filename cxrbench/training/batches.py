@@ -100,14 +100,21 @@ class SeededOrder(Sampler[int]):
         return iter(generator.permutation(self._length).tolist())
 
 
-def loader(rows: Rows, batch_size: int, order: SeededOrder | None = None, *, pin: bool = False) -> DataLoader[Any]:
+def loader(
+    rows: Rows, batch_size: int, order: SeededOrder | None = None, *, pin: bool = False
+) -> DataLoader[Any]:
     """Batches of ``rows``: all of them in sequence, or in ``order`` without an incomplete last batch.
 
     A last batch of one image would leave batch normalisation nothing to normalise over.
     """
     drop = order is not None and len(rows) > batch_size
     return DataLoader(
-        _Fetch(rows), batch_size=batch_size, sampler=order, drop_last=drop, collate_fn=_as_it_is, pin_memory=pin
+        _Fetch(rows),
+        batch_size=batch_size,
+        sampler=order,
+        drop_last=drop,
+        collate_fn=_as_it_is,
+        pin_memory=pin,
     )
 
 

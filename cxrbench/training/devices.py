@@ -32,7 +32,7 @@ def best_precision(device: torch.device) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     # Older torch cannot tell; fp32 then costs speed, not results.
-    features = getattr(torch.cpu, "get_capabilities", dict)()
+    features: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "fp32"
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import sha256
 from cxrbench.reporter import Reporter
-from cxrbench.canonical import digest
 from cxrbench.store import Step, Store
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class PixelIdentities:
 
     def _file(self, source: str) -> Path:
         if self._data.root is None:
-            raise CxrbenchError(f"The data set '{self._data.name}' names files; give --data-root their folder.")
+            raise CxrbenchError(
+                f"The data set '{self._data.name}' names files; give --data-root their folder."
+            )
         return self._data.root / source
 
     def _hash(self, stale: Sequence[str]) -> dict[str, str]:
@@ -128,7 +130,10 @@ class Images:
         shape = (len(self._ids), self.side, self.side)
         pixels = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         sources = self._data.sources(self._ids)
-        with reporter.progress("preparing images", len(sources)) as advance, ThreadPoolExecutor(_WORKERS) as pool:
+        with (
+            reporter.progress("preparing images", len(sources)) as advance,
+            ThreadPoolExecutor(_WORKERS) as pool,
+        ):
             for row, image in enumerate(pool.map(self._square, sources)):
                 pixels[row] = image
                 advance(1, "")

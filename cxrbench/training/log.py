@@ -36,7 +36,9 @@ class TrainingLog:
         steps: one row a step, of :data:`STEP_COLUMNS`.
     """
 
-    def __init__(self, epochs: Sequence[Mapping[str, Any]] = (), steps: Sequence[Sequence[float]] = ()) -> None:
+    def __init__(
+        self, epochs: Sequence[Mapping[str, Any]] = (), steps: Sequence[Sequence[float]] = ()
+    ) -> None:
         self.epochs: list[dict[str, Any]] = [dict(row) for row in epochs]
         self.steps: list[list[float]] = [list(row) for row in steps]
 
@@ -44,7 +46,9 @@ class TrainingLog:
         """Write ``epochs.jsonl``, ``epochs.csv`` and ``steps.csv``."""
         lines = "".join(json.dumps(jsonable(row), allow_nan=False) + "\n" for row in self.epochs)
         write_text(folder / "epochs.jsonl", lines)
-        _write_csv(folder / "epochs.csv", EPOCH_COLUMNS, [[row[c] for c in EPOCH_COLUMNS] for row in self.epochs])
+        _write_csv(
+            folder / "epochs.csv", EPOCH_COLUMNS, [[row[c] for c in EPOCH_COLUMNS] for row in self.epochs]
+        )
         _write_csv(folder / "steps.csv", STEP_COLUMNS, self.steps)
 
 

@@ -97,7 +97,9 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     accelerator = accelerator_for(_concrete(spec), device)
     order = SeededOrder(len(training.train), training.seed)
     network, optimizer, batches = accelerator.prepare(
-        network, _optimizer(network, spec), loader(training.train, spec.batch_size, order, pin=device.type == "cuda")
+        network,
+        _optimizer(network, spec),
+        loader(training.train, spec.batch_size, order, pin=device.type == "cuda"),
     )
     scheduler = _scheduler(optimizer.optimizer, spec, len(batches))
     state, log, done = TrainingState(folder), TrainingLog(), _Progress()
@@ -125,7 +127,9 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
             # Dropout draws from torch's global generator; seeded here, a resumed epoch repeats itself.
             torch.manual_seed(derive("epoch", training.seed, epoch))
             order.set_epoch(epoch)
-            losses, seconds = _train_epoch(training, network, optimizer, scheduler, batches, accelerator, epoch, advance)
+            losses, seconds = _train_epoch(
+                training, network, optimizer, scheduler, batches, accelerator, epoch, advance
+            )
             row = _validate(training, network, accelerator)
             if isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step(row["val_loss"])
@@ -191,9 +195,13 @@ def _train_epoch(
         draws = None
         if spec.augmentation == "affine":
             rows = batch["row"].cpu().numpy()
-            draws = torch.from_numpy(uniforms(hashes[rows], DRAWS, "view", training.seed, epoch)).to(accelerator.device)
+            draws = torch.from_numpy(uniforms(hashes[rows], DRAWS, "view", training.seed, epoch)).to(
+                accelerator.device
+            )
         try:
-            logits = network(*network_inputs(training.backbone, batch, training.image_size, spec.channels_last, draws))
+            logits = network(
+                *network_inputs(training.backbone, batch, training.image_size, spec.channels_last, draws)
+            )
             loss = training.loss(logits, batch["labels"])
             accelerator.backward(loss)
             if spec.clip_norm:
@@ -201,15 +209,17 @@ def _train_epoch(
             optimizer.step()
         except torch.OutOfMemoryError as error:
             raise CxrbenchError(
-                f"The device ran out of memory with {spec.batch_size} images of {training.image_size} px a step; "
-                f"try --batch-size {max(2, spec.batch_size // 2)}."
+                f"The device ran out of memory with {spec.batch_size} images of {training.image_size} px "
+                f"a step; try --batch-size {max(2, spec.batch_size // 2)}."
             ) from error
         optimizer.zero_grad()
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
         waiting.append((loss.detach(), batch))
         if len(waiting) == _CHECK_EVERY or step == len(batches):
-            for value, (_, seen) in zip(torch.stack([loss for loss, _ in waiting]).tolist(), waiting, strict=True):
+            for value, (_, seen) in zip(
+                torch.stack([loss for loss, _ in waiting]).tolist(), waiting, strict=True
+            ):
                 losses.append(value)
                 if not math.isfinite(value):
                     raise _not_finite(training, value, epoch, len(losses), seen)
@@ -228,7 +238,9 @@ def network_inputs(
             inputs.append(batch["patient"])
             continue
         pixels = batch["pixels"]
-        view = central_view(pixels, image_size) if draws is None else augmented_view(pixels, image_size, draws)
+        view = (
+            central_view(pixels, image_size) if draws is None else augmented_view(pixels, image_size, draws)
+        )
         image = normalised(view, backbone.mean, backbone.std)
         inputs.append(image.contiguous(memory_format=torch.channels_last) if channels_last else image)
     return inputs
@@ -241,7 +253,9 @@ def _validate(training: Training, network: nn.Module, accelerator: Accelerator) 
     with torch.inference_mode():
         for batch in loader(training.val, training.spec.batch_size * 2):
             moved = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
-            inputs = network_inputs(training.backbone, moved, training.image_size, training.spec.channels_last)
+            inputs = network_inputs(
+                training.backbone, moved, training.image_size, training.spec.channels_last
+            )
             parts.append(network(*inputs).float().cpu())
         logits = torch.cat(parts)
         labels = _labels(training.val)
@@ -271,9 +285,9 @@ def _concrete(spec: TrainingSpec) -> Precision:
 
 
 def _optimizer(network: nn.Module, spec: TrainingSpec) -> Optimizer:
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return kinds[spec.optimizer](trainable, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    return kind(trainable, lr=spec.learning_rate, weight_decay=spec.weight_decay)
 
 
 def _scheduler(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> LRScheduler | ReduceLROnPlateau:
@@ -291,14 +305,15 @@ def _stops_early(done: _Progress, spec: TrainingSpec) -> bool:
 def _not_finite(training: Training, value: float, epoch: int, step: int, batch: Batch) -> CxrbenchError:
     names = ", ".join(training.train.image_ids[batch["row"].cpu().numpy()][:4])
     return CxrbenchError(
-        f"The loss became {value} in epoch {epoch}, step {step} (batch of {len(batch['row'])} images: {names}, …); "
+        f"The loss became {value} in epoch {epoch}, step {step} ({len(batch['row'])} images: {names}, …); "
         "lower --learning-rate or use --precision fp32."
     )
 
 
 def _epoch_line(row: dict[str, Any], spec: TrainingSpec) -> str:
     return (
-        f"epoch {row['epoch']:>2}/{spec.epochs}  loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}  "
-        f"AUC {row['macro_auc']:.3f}  F1 {row['macro_f1']:.3f}  {row['images_per_second']:.0f} img/s  "
-        f"{row['seconds']:.1f} s{'  *' if row['best'] else ''}"
+        f"epoch {row['epoch']:>2}/{spec.epochs}"
+        f"  loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}"
+        f"  AUC {row['macro_auc']:.3f}  F1 {row['macro_f1']:.3f}"
+        f"  {row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s{'  *' if row['best'] else ''}"
     )

@@ -1,4 +1,4 @@
-"""Randomness that derives from (seed, epoch, image id), so that a resumed run repeats an uninterrupted one."""
+"""Randomness that derives from (seed, epoch, image id), so that a resumed run repeats a whole one."""
 
 from __future__ import annotations
 
@@ -27,4 +27,5 @@ def uniforms(id_hashes: NDArray[np.uint64], draws: int, *parts: object) -> NDArr
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return ((mixed >> np.uint64(40)).astype(np.float64) / 2**24).astype(np.float32)
+    numbers: NDArray[np.float32] = ((mixed >> np.uint64(40)).astype(np.float64) / 2**24).astype(np.float32)
+    return numbers

@@ -17,7 +17,7 @@ _TRANSLATION_SHARE = 0.06
 
 
 def central_view(pixels: Tensor, size: int) -> Tensor:
-    """The central ``size`` × ``size`` of uint8 ``[B, 1, side, side]``, as float 0..1 ``[B, 1, size, size]``."""
+    """The centre of uint8 ``[B, 1, side, side]``, as float 0..1 ``[B, 1, size, size]``."""
     margin = (pixels.shape[-1] - size) // 2
     return pixels[..., margin : margin + size, margin : margin + size].float().div_(255)
 
