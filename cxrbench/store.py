@@ -118,8 +118,8 @@ class Store:
         found = read_json(marker)["schema_version"]
         if found > SCHEMA_VERSION:
             raise CxrbenchError(
-                f"The store at {root} has schema version {found}, newer than {SCHEMA_VERSION}, which this cxrbench "
-                "reads; update cxrbench or use another --results."
+                f"The store at {root} has schema version {found}, which needs a newer cxrbench; "
+                "update it or use another --results."
             )
 
     def folder(self, step_id: str) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_components, results_option
+from cxrbench.cli.common import F, Output, common, complete_components, results_option
 
 if TYPE_CHECKING:
     from cxrbench.grid import Failure
@@ -23,7 +24,7 @@ again.
 """
 
 
-def _component(kind: str, text: str) -> Any:
+def _component(kind: str, text: str) -> Callable[[F], F]:
     return click.option(
         f"--{kind}",
         multiple=True,
@@ -74,7 +75,7 @@ def _component(kind: str, text: str) -> Any:
     "settings",
     multiple=True,
     metavar="NAME.key=value",
-    help="Set an option of a component, the training (training.schedule=plateau) or the run (min_positives=5).",
+    help="Option of a component, the training (training.schedule=plateau) or the run (min_positives=5).",
 )
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), help="TOML file; other options override it."
