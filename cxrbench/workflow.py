@@ -207,8 +207,8 @@ class Job:
             {
                 "version": train.VERSION,
                 "task": [data.task.kind, *data.task.classes],
-                "backbone": keyed(spec.backbone, "backbone", registry),
-                "loss": keyed(spec.loss, "loss", registry),
+                "backbone": self._keyed("backbone"),
+                "loss": self._keyed("loss"),
                 "image_size": spec.image_size,
                 "weights": spec.weights
                 if spec.weights in ("none", "imagenet")
@@ -241,7 +241,7 @@ class Job:
             "threshold",
             {
                 "version": threshold.VERSION,
-                "thresholds": keyed(spec.thresholds, "thresholds", registry),
+                "thresholds": self._keyed("thresholds"),
                 "min_positives": spec.min_positives,
             },
             (calibrations[spec.calibrator.name], data.label_step(tune)),
@@ -254,15 +254,14 @@ class Job:
         passport = data.passport(tune)
         run = Step(
             RUN_STAGE,
-            {"version": publish.VERSION, "passport": passport.record(), "data": self._data_name},
+            {"version": publish.VERSION, "passport": passport.record(), "dataset": self._keyed("dataset")},
             (evaluation, data.manifest_step),
             label=publish.label(spec),
         )
         return Steps(training, predictions, calibrations, thresholds, evaluation, run)
 
-    @property
-    def _data_name(self) -> dict[str, Any]:
-        return keyed(self.spec.dataset, "dataset", self._workflow.registry)
+    def _keyed(self, kind: Kind) -> dict[str, Any]:
+        return keyed(self.spec.use(kind), kind, self._workflow.registry)
 
     def _seen(self, role: Role) -> dict[str, str]:
         """Hashes of what the network sees of a role: image ids, pixels, patient data, if it takes them."""
@@ -348,7 +347,7 @@ class Job:
         roles: tuple[Role, ...] = ("train", "val")
         rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
         self._reporter.say(
-            f"training {self.spec.backbone} on {len(rows['train'])} images ({self.device_words})"
+            f"training {self.spec.backbone.name} on {len(rows['train'])} images ({self.device_words})"
         )
         train.run(
             folder,
@@ -435,6 +434,7 @@ class Job:
             folder,
             self.spec,
             run_id=steps.run.name,
+            options={kind: self._keyed(kind)["options"] for kind in KINDS},
             passport=self._data.passport(self.spec.tune),
             training=self._store.read(steps.train.id),
             threshold=self._store.read(steps.threshold.id),

@@ -140,7 +140,8 @@ def _caption(record: Mapping[str, Any]) -> str:
 
 
 def _component(record: Mapping[str, Any], kind: str) -> str:
-    return str(record[kind])
+    options = ",".join(f"{key}={value}" for key, value in record["options"][kind].items())
+    return f"{record[kind]}:{options}" if options else str(record[kind])
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:

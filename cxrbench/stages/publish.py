@@ -51,6 +51,7 @@ def run(
     spec: RunSpec,
     *,
     run_id: str,
+    options: Mapping[str, Mapping[str, Any]],
     passport: Passport,
     training: Artifact,
     threshold: Artifact,
@@ -58,7 +59,10 @@ def run(
     artifacts: Sequence[str],
     examples: Sequence[Example],
 ) -> None:
-    """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures."""
+    """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
+
+    ``options`` are those of each component that differ from its defaults, by kind.
+    """
     evaluated = read_json(evaluation.folder / "metrics.json")
     trained = read_json(training.folder / "training.json")
     write_json(
@@ -70,6 +74,7 @@ def run(
                 kind: spec.use(kind).name
                 for kind in ("dataset", "backbone", "loss", "calibrator", "thresholds")
             },
+            "options": {kind: dict(given) for kind, given in options.items()},
             "seed": spec.seed,
             "tune": spec.tune,
             "parameters": trained["parameters"],

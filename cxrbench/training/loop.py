@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnP
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
-from cxrbench.interfaces import Backbone, LossFunction
+from cxrbench.interfaces import Backbone
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.specs import TrainingSpec
 from cxrbench.statistics.averages import macro
@@ -40,6 +40,8 @@ from cxrbench.training.views import DRAWS, augmented_view, central_view, normali
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from numpy.typing import NDArray
+
+    from cxrbench.interfaces import LossFunction
 
 _CHECK_EVERY = 10
 """Steps between looks at the loss: a look waits for the device."""
