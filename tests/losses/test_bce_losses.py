@@ -93,10 +93,11 @@ def test_extreme_logits_stay_finite(loss):
     assert logits.grad.isfinite().all()
 
 
-def test_float32_under_autocast(batch, loss):
+@pytest.mark.parametrize("autocast", [True, False])
+def test_computes_in_float32_whatever_the_logits_are(batch, loss, autocast):
     logits, labels = batch
     half = logits.detach().bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         value = loss(half, labels)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, loss(half.float(), labels), rtol=0, atol=0)

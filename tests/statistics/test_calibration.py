@@ -13,8 +13,8 @@ from cxrbench.statistics.calibration import brier, expected_calibration_error
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(
-        arrays(float, shape, elements=st.floats(0, 1)),
-        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan])),
+        arrays(float, shape, elements=st.floats(0, 1), fill=st.nothing()),
+        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan]), fill=st.nothing()),
     )
 )
 
@@ -61,6 +61,12 @@ def test_known_values():
     # Bins of width 0.5: 4/6 × |0.8 − 0.5| + 2/6 × |0.1 − 0|.
     assert expected_calibration_error(probabilities, labels, bins=2)[0] == pytest.approx(0.7 / 3)
     assert brier(probabilities, labels)[0] == pytest.approx((2 * 0.04 + 2 * 0.64 + 2 * 0.01) / 6)
+
+
+def test_an_edge_belongs_to_the_bin_below():
+    probabilities, labels = np.array([[0.0], [0.5], [0.25]]), np.array([[1.0], [1.0], [0.0]])
+    # One bin holds all three: |0.75 − 2| / 3.
+    assert expected_calibration_error(probabilities, labels, bins=2)[0] == pytest.approx(1.25 / 3)
 
 
 def test_a_probability_that_is_nan_makes_its_column_undefined():

@@ -12,8 +12,8 @@ from cxrbench.statistics.operating import best_f1, counts_at
 SCORES = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.3, 0.30000000000000004, 0.65, 1.0])
 TABLES = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
     lambda shape: st.tuples(
-        arrays(float, shape, elements=SCORES),
-        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan])),
+        arrays(float, shape, elements=SCORES, fill=st.nothing()),
+        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan]), fill=st.nothing()),
     )
 )
 

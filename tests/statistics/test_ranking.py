@@ -17,7 +17,8 @@ def tables(labels):
     scores = st.sampled_from(np.linspace(-1, 1, 7).tolist())
     return SHAPES.flatmap(
         lambda shape: st.tuples(
-            arrays(float, shape, elements=scores), arrays(float, shape, elements=st.sampled_from(labels))
+            arrays(float, shape, elements=scores, fill=st.nothing()),
+            arrays(float, shape, elements=st.sampled_from(labels), fill=st.nothing()),
         )
     )
 

@@ -12,10 +12,10 @@ from cxrbench.thresholds.precision_f1 import PrecisionF1
 
 STEPS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85]
 SCORES = st.sampled_from([0.0, 0.02, 0.1, 0.12, 0.15, 0.3, 0.42, 0.5, 0.65, 0.7, 0.85, 0.9, 1.0])
-TABLES = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
+TABLES = st.tuples(st.integers(1, 20), st.integers(1, 2)).flatmap(
     lambda shape: st.tuples(
-        arrays(float, shape, elements=SCORES),
-        arrays(float, shape, elements=st.sampled_from([0.0, 0.0, 1.0, np.nan])),
+        arrays(float, shape, elements=SCORES, fill=st.nothing()),
+        arrays(float, shape, elements=st.sampled_from([0.0, 0.0, 1.0, np.nan]), fill=st.nothing()),
     )
 )
 
@@ -100,6 +100,12 @@ def test_the_last_step_is_within_high(options, last):
     labels = np.append(np.zeros(100), 1.0)[:, None]
     (point,) = PrecisionF1(min_precision=0.0, **options).fit(probabilities, labels, calibrated=False)
     assert point.threshold == last
+
+
+def test_a_threshold_that_finds_no_positive_is_no_candidate_even_without_a_floor():
+    probabilities, labels = np.array([[0.6], [0.05]]), np.array([[0.0], [1.0]])
+    (point,) = PrecisionF1(min_precision=0.0).fit(probabilities, labels, calibrated=False)
+    assert (point.threshold, point.feasible) == (0.5, False)
 
 
 def test_a_score_that_is_nan_leaves_no_threshold():

@@ -11,8 +11,8 @@ from cxrbench.thresholds.youden import Youden
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 4)).flatmap(
     lambda shape: st.tuples(
-        arrays(float, shape, elements=st.sampled_from(np.linspace(0, 1, 9).tolist())),
-        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan])),
+        arrays(float, shape, elements=st.sampled_from(np.linspace(0, 1, 9).tolist()), fill=st.nothing()),
+        arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan]), fill=st.nothing()),
     )
 )
 
@@ -35,6 +35,13 @@ def test_threshold_is_the_highest_score_of_largest_j(table):
         assert bool(point.reason) == (max(j.values()) <= 0)
         fpr, tpr, _ = roc_curve(y, p)
         assert j[point.threshold] / (y.sum() * (~y).sum()) == pytest.approx((tpr - fpr).max(), abs=1e-12)
+
+
+def test_of_equal_j_the_highest_threshold_wins():
+    # J is 1/2 at .8 and at .4, 0 between and below.
+    probabilities, labels = np.array([[0.8], [0.6], [0.4], [0.2]]), np.array([[1.0], [0.0], [1.0], [0.0]])
+    (point,) = Youden().fit(probabilities, labels, calibrated=False)
+    assert point.threshold == 0.8
 
 
 def test_each_way_of_being_unfit_is_named():
