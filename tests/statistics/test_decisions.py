@@ -1,0 +1,78 @@
+"""Confusion matrices and their ratios equal scikit-learn's where they are defined."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics
+
+from cxrbench.statistics import decisions as d
+
+CELLS = st.sampled_from([0.0, 1.0, np.nan])
+TABLES = st.tuples(st.integers(1, 30), st.integers(1, 3)).flatmap(
+    lambda shape: st.tuples(
+        arrays(float, shape, elements=CELLS, fill=st.nothing()),
+        arrays(float, shape, elements=CELLS, fill=st.nothing()),
+    )
+)
+
+
+@given(TABLES)
+@settings(deadline=None)
+def test_each_class_equals_sklearn(table):
+    decisions, labels = table
+    counts = d.confusion(decisions, labels)
+    for c in range(labels.shape[1]):
+        both = ~(np.isnan(decisions[:, c]) | np.isnan(labels[:, c]))
+        called, truth = decisions[both, c], labels[both, c]
+        if both.any():
+            matrix = metrics.confusion_matrix(truth, called, labels=[0, 1])
+            assert [[counts.tn[c], counts.fp[c]], [counts.fn[c], counts.tp[c]]] == matrix.tolist()
+        expected = {
+            d.precision: metrics.precision_score(truth, called, zero_division=0) if 1 in called else np.nan,
+            d.recall: metrics.recall_score(truth, called, zero_division=0) if 1 in truth else np.nan,
+            d.specificity: metrics.recall_score(truth, called, pos_label=0, zero_division=0)
+            if 0 in truth
+            else np.nan,
+            d.f1: metrics.f1_score(truth, called, zero_division=0) if 1 in truth else np.nan,
+            d.accuracy: metrics.accuracy_score(truth, called) if len(truth) else np.nan,
+        }
+        for function, value in expected.items():
+            np.testing.assert_allclose(function(counts)[c], value, rtol=1e-12, err_msg=function.__name__)
+
+
+def test_micro_figures_come_from_the_pooled_counts():
+    rng = np.random.default_rng(1)
+    decisions, labels = (rng.random((2, 200, 5)) < 0.3).astype(float)
+    pooled = d.confusion(decisions, labels).pooled()
+    for ours, theirs in (
+        (d.precision, metrics.precision_score),
+        (d.recall, metrics.recall_score),
+        (d.f1, metrics.f1_score),
+    ):
+        assert ours(pooled).item() == pytest.approx(theirs(labels, decisions, average="micro"), rel=1e-12)
+
+
+def test_exact_match_and_hamming_loss_equal_sklearn():
+    rng = np.random.default_rng(2)
+    decisions, labels = (rng.random((2, 300, 4)) < 0.2).astype(float)
+    assert d.exact_match(decisions, labels) == pytest.approx(metrics.accuracy_score(labels, decisions))
+    assert d.hamming_loss(decisions, labels) == pytest.approx(metrics.hamming_loss(labels, decisions))
+
+
+def test_whole_image_figures_leave_out_undecided_classes_and_unknown_images():
+    nan = np.nan
+    decisions = np.array([[1, nan, 0], [1, nan, 1], [0, nan, 0], [nan, nan, 0]])
+    labels = np.array([[1, 1, 0], [1, nan, 0], [nan, 0, 0], [1, 0, 0]])
+    # Left: classes 0 and 2, images 0 (both right) and 1 (one of two wrong).
+    assert d.exact_match(decisions, labels) == 0.5
+    assert d.hamming_loss(decisions, labels) == 0.25
+
+
+@pytest.mark.parametrize("function", [d.exact_match, d.hamming_loss])
+def test_whole_image_figures_are_undefined_where_nothing_is_left(function):
+    known, unknown = np.zeros((3, 2)), np.full((3, 2), np.nan)
+    assert np.isnan(function(unknown, known))
+    assert np.isnan(function(known, unknown))
+    assert np.isnan(function(np.empty((0, 2)), np.empty((0, 2))))
