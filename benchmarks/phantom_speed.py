@@ -32,7 +32,7 @@ def main() -> None:
         start = time.perf_counter()
         drawn = sum(pool.map(draw, chunks))
         together = drawn / (time.perf_counter() - start)
-    print(f"{cores:2d} processes         {together:7.0f} images/s at {side} px, {together / alone:.2f} times one")
+    print(f"{cores:2d} processes         {together:7.0f} images/s, {together / alone:.2f} times one")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ class Phantom:
     """
 
     seed: Annotated[int, Ge(0)] = 0
-    train_val: Annotated[int, Ge(1), Le(1_000_000)] = 1780
-    test: Annotated[int, Ge(1), Le(1_000_000)] = 600
+    train_val: Annotated[int, Ge(1), Le(100_000)] = 1780
+    test: Annotated[int, Ge(1), Le(100_000)] = 600
     label_noise: Annotated[float, Ge(0), Le(0.5)] = 0.0
     prevalence_shift: Annotated[float, Ge(0), Le(4)] = 1.0
 
@@ -143,9 +143,7 @@ class Phantom:
         short = {r: int((truth[roles == r].sum() < least).sum()) for r, least in MIN_POSITIVES.items()}
         rare = [f"{role} ({number} of 14)" for role, number in short.items() if number]
         if rare:
-            notes.append(
-                f"Some findings have under 8 positives (under 20 in test): {', '.join(rare)}."
-            )
+            notes.append(f"Some findings have under 8 positives (under 20 in test): {', '.join(rare)}.")
         if self.label_noise:
             notes.append(f"{self.label_noise:.0%} of the labels in train_val are flipped on purpose.")
         if self.prevalence_shift != 1:

@@ -113,7 +113,7 @@ class LobarConsolidation:
             float(thorax.chest_wall(bottom)),
             max(bottom, bottom - fall) if upper else bottom,
         )
-        return cls(side, top, bottom, slope, upper, rng.uniform(0.3, 0.85), box)
+        return cls(side, top, bottom, slope, upper, rng.uniform(0.25, 0.75), box)
 
     def boxes(self) -> Iterable[Box]:
         """See :class:`Sign`."""

@@ -97,13 +97,13 @@ class PleuralThickening:
     @classmethod
     def place(cls, rng: Random, thorax: Thorax) -> PleuralThickening:
         """Draw its place and its size."""
-        side, thickness = either_side(rng), rng.uniform(0.03, 0.052)
+        side, thickness = either_side(rng), rng.uniform(0.036, 0.06)
         if rng.random() < 0.35:
             top, bottom = thorax.top, thorax.top + rng.uniform(0.12, 0.18)
             inner = thorax.medial
         else:
             top = rng.uniform(0.32, 0.48)
-            bottom = min(top + rng.uniform(0.17, 0.28), thorax.dome(side) + 0.01)
+            bottom = min(top + rng.uniform(0.2, 0.3), thorax.dome(side) + 0.01)
             inner = float(thorax.chest_wall(top)) - thickness - 0.01
         outer = float(thorax.chest_wall(bottom))
         return cls(side, thickness, top, bottom, beside(side, inner, top, outer, bottom))
