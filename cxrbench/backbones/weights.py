@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ _NESTED_UNDER = ("state_dict", "model", "model_state_dict")
 _OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 """torchvision's own files say ``denselayer1.norm.1.weight`` where the network says ``norm1.weight``."""
 _NAMES_SHOWN = 3
+_DAMAGED = (OSError, EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, struct.error)
+"""What torch's unpickler raises, besides UnpicklingError, on bytes that no ``torch.save`` has written."""
 
 
 class PretrainedPart(NamedTuple):
@@ -94,7 +97,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path} is refused because it is not a PyTorch checkpoint of tensors alone, and reading it "
             "could run code; where you trust it, save its state_dict() to a new file."
         ) from error
-    except (OSError, EOFError, RuntimeError, SafetensorError) as error:
+    except (*_DAMAGED, SafetensorError) as error:
         raise _unreadable(path, error) from error
     while isinstance(found, Mapping):
         tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}

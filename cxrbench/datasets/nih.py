@@ -7,7 +7,9 @@ Classification and Localization of Common Thorax Diseases", in its later form wi
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ _ID, _LABELS, _PATIENT, _AGE, _VIEW = (
 )
 _SEX = ("Patient Gender", "Patient Sex")
 """Copies of the table have either name."""
+_AGE_TEXT = re.compile(r"([0-9]+)([YMD]?)")
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
 
 
@@ -79,10 +82,11 @@ class Nih:
         table = _read_label_table(table_path)
         sources = _sources(folder)
 
-        official = pd.concat(pd.Series(name, index=ids, dtype=object) for name, ids in lists.items())
-        at_hand = pd.Index(sorted(sources))
-        listed = at_hand[at_hand.isin(official.index)]
-        ids = listed[listed.isin(table.index)]
+        # Plain sets: pandas' isin takes seconds on text.
+        official = {image_id: name for name, ids in lists.items() for image_id in ids}
+        listed = [image_id for image_id in sorted(sources) if image_id in official]
+        known = set(table.index)
+        ids = pd.Index([image_id for image_id in listed if image_id in known], name="image_id", dtype="str")
         if ids.empty:
             raise CxrbenchError(f"None of the images that the lists in {folder} name is there; {_LAYOUT}.")
         table = table.loc[ids]
@@ -93,23 +97,23 @@ class Nih:
                 "age": age,
                 "sex": _one_of(table["sex"], "M", "F"),
                 "view": _one_of(table[_VIEW], "PA", "AP"),
-                "official": official.loc[ids],
+                "official": [official[image_id] for image_id in ids],
                 "source": [sources[image_id] for image_id in ids],
             },
-            index=ids.rename("image_id"),
+            index=ids,
         )
         return Collection(
             name="NIH ChestX-ray14",
             task=Task("multilabel", NIH_FINDINGS),
             manifest=manifest,
-            labels=_label_matrix(table[_LABELS].rename_axis("image_id"), table_path),
+            labels=_label_matrix(table[_LABELS], table_path),
             boxes=_read_boxes(folder / BOX_TABLE, ids),
             label_version=f"{table_path.name} {_sha256(table_path)[:12]}",
             listed={name: len(names) for name, names in lists.items()},
             notes=_notes(
                 here=len(ids),
                 listed=len(official),
-                unlisted=len(at_hand) - len(listed),
+                unlisted=len(sources) - len(listed),
                 unlabelled=len(listed) - len(ids),
                 ageless=int(age.isna().sum()),
             ),
@@ -152,19 +156,19 @@ def _require_root(root: Path | None) -> Path:
     return root
 
 
-def _official_lists(folder: Path) -> dict[str, pd.Index[str]]:
+def _official_lists(folder: Path) -> dict[str, list[str]]:
     lists = {}
     for name, filename in OFFICIAL_LISTS.items():
         path = folder / filename
         if not path.is_file():
             raise CxrbenchError(f"{filename} is missing in {folder}, download it with the images; {_LAYOUT}.")
-        lists[name] = pd.Index(path.read_text(encoding="utf-8-sig").split())
-        if not lists[name].is_unique:
+        lists[name] = path.read_text(encoding="utf-8-sig").split()
+        if len(set(lists[name])) < len(lists[name]):
             raise CxrbenchError(f"{path} names some images twice; download it again.")
-    both = lists["train_val"].intersection(lists["test"])
-    if len(both):
+    both = set(lists["train_val"]) & set(lists["test"])
+    if both:
         raise CxrbenchError(
-            f"{len(both)} images, such as {both[0]}, stand in both {' and '.join(OFFICIAL_LISTS.values())} "
+            f"{len(both)} images, such as {min(both)}, stand in both {' and '.join(OFFICIAL_LISTS.values())} "
             f"in {folder}; download the lists again."
         )
     return lists
@@ -233,10 +237,15 @@ def _label_matrix(label_strings: pd.Series[str], path: Path) -> pd.DataFrame:
 
 
 def _ages(texts: pd.Series[str]) -> pd.Series[float]:
-    """Years, of ``58`` or, in the older tables, ``058Y``, ``009M``, ``003D``; NaN where implausible."""
-    parts = texts.str.strip().str.extract(r"^(\d+)([YMD]?)$")
-    years = pd.to_numeric(parts[0]) * parts[1].replace("", "Y").map(_YEARS_PER_UNIT)
-    return years.where(years <= OLDEST_AGE).astype("float64")
+    """Ages in years, worked out once for each text; NaN where unknown or implausible."""
+    return texts.map({text: _years(str(text)) for text in texts.unique()}).astype("float64")
+
+
+def _years(text: str) -> float:
+    """Years of ``58`` or, in older tables, ``058Y``, ``009M``, ``003D``."""
+    match = _AGE_TEXT.fullmatch(text.strip())
+    years = int(match[1]) * _YEARS_PER_UNIT[match[2] or "Y"] if match else math.nan
+    return years if years <= OLDEST_AGE else math.nan
 
 
 def _one_of(texts: pd.Series[str], *known: str) -> pd.Series[str]:
@@ -261,7 +270,7 @@ def _read_boxes(path: Path, ids: pd.Index[str]) -> pd.DataFrame:
         raise CxrbenchError(
             f"{path} cannot be read as a table of boxes ({error}); download it again."
         ) from error
-    boxes = boxes[boxes["image_id"].isin(ids)].reset_index(drop=True)
+    boxes = boxes[boxes["image_id"].map(set(ids).__contains__)].reset_index(drop=True)
     findings = boxes["finding"].map(lambda text: canonical_finding(str(text)))
     if findings.isna().any():
         unknown = boxes["finding"][findings.isna()].iloc[0]
@@ -274,11 +283,14 @@ def _read_boxes(path: Path, ids: pd.Index[str]) -> pd.DataFrame:
 def _notes(*, here: int, listed: int, unlisted: int, unlabelled: int, ageless: int) -> tuple[str, ...]:
     sentences = (
         (here < listed, f"{here:,} of the {listed:,} listed images are here."),
-        (unlisted > 0, f"{unlisted:,} images are in neither official list and are left out."),
-        (unlabelled > 0, f"{unlabelled:,} listed images have no row in the label table and are left out."),
+        (unlisted > 0, f"Images in neither official list: {unlisted:,}; they are left out."),
+        (
+            unlabelled > 0,
+            f"Listed images without a row in the label table: {unlabelled:,}; they are left out.",
+        ),
         (
             ageless > 0,
-            f"{ageless:,} images have no age from 0 to {OLDEST_AGE:.0f} years; it counts as unknown.",
+            f"Images without an age up to {OLDEST_AGE:.0f} years: {ageless:,}; it counts as unknown.",
         ),
     )
     return tuple(sentence for applies, sentence in sentences if applies)

@@ -35,7 +35,9 @@ def batch(n: int, side: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def test_parameters_are_those_of_the_report(network: nn.Module) -> None:
-    trunk = 6_953_856 - 2 * 1024  # DenseNet121 without its classifier, and without the norm after the last tap
+    trunk = (
+        6_953_856 - 2 * 1024
+    )  # DenseNet121 without its classifier, and without the norm after the last tap
     lateral = 512 * 256 + 256 + 2 * (1024 * 256 + 256)
     smooth = 3 * (256 * 256 * 9 + 256)
     project = 768 * 256 + 256
@@ -172,7 +174,9 @@ def test_options_are_checked_before_any_work() -> None:
     backbone = instantiate(COMPONENT, {"use": "image", "hidden": "64", "dropout": "0.1"})
     assert backbone == DensenetFpn(use="image", hidden=64, dropout=0.1)
     for options in ({"use": "sound"}, {"dropout": "1"}, {"hidden": "0"}, {"width": "3"}):
-        with pytest.raises(UsageError, match=r"its options are use \(both\), hidden \(128\), dropout \(0\.5\)"):
+        with pytest.raises(
+            UsageError, match=r"its options are use \(both\), hidden \(128\), dropout \(0\.5\)"
+        ):
             instantiate(COMPONENT, options)
 
 

@@ -48,7 +48,7 @@ def test_an_unknown_name_is_refused_with_the_near_ones(name: str, near: str) -> 
 
 
 def test_a_name_like_no_other_is_refused_too() -> None:
-    with pytest.raises(UsageError, match="has no network 'q'; see timm.list_models"):
+    with pytest.raises(UsageError, match=r"has no network 'q'; see timm\.list_models"):
         TimmNetwork(name="q")
 
 
@@ -56,8 +56,12 @@ def test_a_name_like_no_other_is_refused_too() -> None:
     ("name", "side", "own"),
     [("inception_v3", 32, 299), ("vit_tiny_patch16_224", 8, 224), ("efficientformer_l1", 64, 224)],
 )
-def test_a_size_that_the_network_cannot_take_is_refused_before_training(name: str, side: int, own: int) -> None:
-    with pytest.raises(UsageError, match=f"timm/{name} cannot be built for --image-size {side} .*own size is {own}"):
+def test_a_size_that_the_network_cannot_take_is_refused_before_training(
+    name: str, side: int, own: int
+) -> None:
+    with pytest.raises(
+        UsageError, match=f"timm/{name} cannot be built for --image-size {side} .*own size is {own}"
+    ):
         TimmNetwork(name=name).build(14, side, pretrained=False)
 
 
