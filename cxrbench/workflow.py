@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -28,7 +29,6 @@ from cxrbench.training.devices import best_precision, check_precision
 from cxrbench.training.images import Images, PixelIdentities, stored_side
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.interfaces import FloatArray
@@ -181,6 +181,8 @@ class Job:
         task.require_fit("loss", spec.loss.name, self._loss.tasks)
         task.require_fit("calibrator", spec.calibrator.name, self._calibrators[spec.calibrator.name].tasks)
         task.require_fit("thresholds", spec.thresholds.name, self._strategy.tasks)
+        # Options that name classes can be checked only here; one unlabelled row is enough for that.
+        self._loss.build(np.full((1, len(task.classes)), np.nan), task.classes)
 
     def _make(self, kind: Kind) -> Any:
         use = self.spec.use(kind)
