@@ -1,0 +1,50 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrbench.report.calibration_figure import calibration_figure
+from cxrbench.report.examples_figure import Example, examples_figure
+from cxrbench.report.findings_figures import confusion_figure, roc_figure
+from cxrbench.report.sheet import house_style
+from cxrbench.report.training_figure import training_figure
+
+__all__ = ["Example", "draw_run"]
+
+
+def draw_run(
+    folder: Path,
+    *,
+    title: str,
+    epochs: pd.DataFrame,
+    roc: pd.DataFrame,
+    per_finding: pd.DataFrame,
+    calibration: pd.DataFrame,
+    examples: Sequence[Example],
+) -> None:
+    """Draw a run's figures: training, ROC curves, confusion matrices, calibration and examples.
+
+    What is undefined (NaN) is left out of a figure or said to be undefined, never drawn as 0.
+
+    Args:
+        folder: gets ``training.png``, ``roc.png``, ``confusion.png``, ``calibration.png`` and, where there
+            are examples, ``examples.png``.
+        title: stands above every figure; names the run and, plainly, its data set.
+        epochs: one row an epoch, columns :data:`cxrbench.training.log.EPOCH_COLUMNS`.
+        roc: the points of each finding's ROC curve; columns finding, fpr, tpr.
+        per_finding: one row a finding; columns finding, auc, recall, specificity, threshold, feasible, n_pos,
+            tp, fp, tn, fn.
+        calibration: one row a calibrator and finding; columns calibrator, finding, ece, brier.
+        examples: images to show, the first eight of them.
+    """
+    with house_style():
+        training_figure(epochs, title).save(folder / "training.png")
+        roc_figure(roc, per_finding, title).save(folder / "roc.png")
+        confusion_figure(per_finding, title).save(folder / "confusion.png")
+        calibration_figure(calibration, title).save(folder / "calibration.png")
+        if examples:
+            examples_figure(examples, title).save(folder / "examples.png")
