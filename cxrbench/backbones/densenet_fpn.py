@@ -80,11 +80,13 @@ class FusionNetwork(nn.Module):
 
     pretrained_part = PretrainedPart("branches.image.trunk.", without=("features.norm5", "classifier"))
 
-    def __init__(self, branches: dict[str, nn.Module], head: nn.Module) -> None:
+    def __init__(self, branches: dict[str, nn.Module], head: nn.Sequential) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(branches)
         self.head = head
         self.apply(_initialise)
+        # Small logits at the start, whatever comes before.
+        cast(nn.Linear, head[-1]).reset_parameters()
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits ``[B, outputs]`` of one tensor for each branch, in the branches' order."""
