@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import time
 import traceback
 from collections.abc import Iterable
@@ -91,12 +93,14 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, registry: Registry) 
     module: object = None
     started = time.perf_counter()
     # One of the two places where any exception is met: a plugin is somebody else's code, and
-    # whatever it raises must not take the others down. The traceback is kept.
+    # whatever it raises (or its call of sys.exit) must not take the others down. The traceback is kept.
     try:
-        module = point.load()
-        seconds = time.perf_counter() - started
-        count = _hear(manager, module, distribution, registry)
-    except Exception as error:  # noqa: BLE001
+        # stdout is for the command's answer alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            module = point.load()
+            seconds = time.perf_counter() - started
+            count = _hear(manager, module, distribution, registry)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         if module is not None and manager.is_registered(module):
             manager.unregister(module)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
