@@ -121,10 +121,7 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
     others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
     for hook, kind in _KIND_OF_HOOK.items():
-
-        def register(name: str, target: str, *, version: str, summary: str, kind: Kind = kind) -> None:
-            found.append(Component(kind, name, target, version, summary, source))
-
+        register = _register_into(found, kind, source)
         manager.subset_hook_caller(hook, remove_plugins=others)(register=register)
     trial = Registry()
     for component in [*registry.all(), *found]:
@@ -132,3 +129,10 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
     for component in found:
         registry.add(component)
     return len(found)
+
+
+def _register_into(found: list[Component], kind: Kind, source: str) -> hookspecs.Register:
+    def register(name: str, target: str, *, version: str, summary: str) -> None:
+        found.append(Component(kind, name, target, version, summary, source))
+
+    return register
