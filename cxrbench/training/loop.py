@@ -289,7 +289,7 @@ def _concrete(spec: TrainingSpec) -> Precision:
 def _optimizer(network: nn.Module, spec: TrainingSpec) -> Optimizer:
     kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return kind(trainable, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    return kind(trainable, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
 
 
 def _scheduler(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> LRScheduler | ReduceLROnPlateau:
