@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ def _console() -> Console:
     from rich.console import Console
 
     # Piped into a file, a table keeps its columns instead of wrapping at 80.
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+    width = None if sys.stdout.isatty() else 160
+    # Names and reasons may hold brackets that are no markup.
+    return Console(highlight=False, markup=False, width=width)
 
 
 def common(function: F) -> F:
@@ -75,12 +78,12 @@ def common(function: F) -> F:
             function(*args, output=output, **kwargs)
         except CxrbenchError as error:
             if debug:
-                raise
+                traceback.print_exc()
             output.reporter.error(str(error))
             raise SystemExit(error.exit_code) from error
         except KeyboardInterrupt as error:
             if debug:
-                raise
+                traceback.print_exc()
             print(
                 "Interrupted: what is finished is kept, and the same command goes on from there.",
                 file=sys.stderr,
