@@ -80,35 +80,16 @@ class FusionNetwork(nn.Module):
 
     pretrained_part = PretrainedPart("branches.image.trunk.", without=("features.norm5", "classifier"))
 
-    def __init__(self, branches: dict[str, nn.Module], head: nn.Sequential) -> None:
+    def __init__(self, branches: dict[str, nn.Module], head: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(branches)
         self.head = head
-        self.apply(_initialise)
-        # Small logits at the start, whatever comes before.
-        cast(nn.Linear, head[-1]).reset_parameters()
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits ``[B, outputs]`` of one tensor for each branch, in the branches' order."""
         features = [branch(x) for branch, x in zip(self.branches.values(), inputs, strict=True)]
         logits: Tensor = self.head(torch.cat(features, dim=1))
         return logits
-
-
-def _initialise(module: nn.Module) -> None:
-    """Keep the scale of what passes through (He et al. 2015), where torch's default shrinks it threefold.
-
-    From random weights the five layers between trunk and logits would otherwise learn late. The trunk's
-    convolutions are timm's, or ImageNet's.
-    """
-    if isinstance(module, nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, FeaturePyramid):
-        for convolution in (*module.lateral, *module.smooth):
-            # As in torchvision's pyramid: no ReLU follows, so the gain is 1.
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
-            nn.init.zeros_(convolution.bias)
 
 
 class ImageBranch(nn.Module):
