@@ -66,7 +66,7 @@ def has_options_that_can_be_stored(subject: Subject) -> None:
 
 def refuses_wrong_options(subject: Subject) -> None:
     """An unknown option, or a value of no sensible type, is refused before any work."""
-    for name in ("no_such_option", *option_model(subject.component.load()).model_fields):
+    for name in ("no_such_option", *option_model(subject.component).model_fields):
         if name in subject.component.fixed:
             continue
         try:
