@@ -27,7 +27,6 @@ def says_what_it_is(subject: Subject) -> None:
     # A dataclass without a docstring gets its signature for one.
     require(doc and not doc.startswith(f"{cls.__name__}("), f"{component.target} has no docstring.")
     require(component.version, "It is registered without a version.")
-    require(component.summary, "It is registered without a summary.")
     require("\n" not in component.summary, "Its summary has more than one line.")
 
 

@@ -291,9 +291,8 @@ def test_a_default_must_be_valid() -> None:
 
 
 def test_a_registration_needs_a_summary_of_one_line() -> None:
-    for summary in ("", "two\nlines"):
-        with pytest.raises(AssertionError, match="fails says_what_it_is: "):
-            named("loss", "says_what_it_is").run(replace(component("loss", SoundLoss), summary=summary))
+    with pytest.raises(AssertionError, match="fails says_what_it_is: "):
+        named("loss", "says_what_it_is").run(replace(component("loss", SoundLoss), summary="two\nlines"))
 
 
 def built(function: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Any]:
