@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.errors import UsageError
 from cxrbench.options import Use
 from cxrbench.registry import KINDS, Registry
-from cxrbench.specs import RunSpec, resolve
+from cxrbench.specs import RunSpec, resolve, validate
 
 if TYPE_CHECKING:
     from cxrbench.workflow import Job
@@ -63,7 +63,7 @@ def cells(
 def _with_settings(cell: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """Apply ``--set`` to a cell's components, training and own fields."""
     result: dict[str, Any] = {**cell, "training": dict(cell.get("training", {}))}
-    uses: dict[str, Use] = RunSpec.model_validate({k: v for k, v in cell.items() if k in KINDS}).__dict__
+    uses: dict[str, Use] = validate({k: v for k, v in cell.items() if k in KINDS}).__dict__
     for setting in settings:
         target, equals, value = setting.partition("=")
         name, dot, key = target.strip().rpartition(".")

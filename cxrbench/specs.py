@@ -109,14 +109,17 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file: fields of :class:`RunSpec`, all optional.
 
     Raises:
-        UsageError: the file is not there or not TOML.
+        UsageError: the file is not there, not TOML, or its ``training`` is no table.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; give --config the path of a TOML file.") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}.") from error
+    if not isinstance(values.get("training", {}), dict):
+        raise UsageError(f"In {path}, training is no table; write [training] and its settings below.")
+    return values
 
 
 def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
@@ -125,7 +128,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     Raises:
         UsageError: an unknown name, option or setting, or a value out of range.
     """
-    asked = _validate(given)
+    asked = validate(given)
     dataset = instantiate(registry.find("dataset", asked.dataset.name), asked.dataset.options)
     recommended = dict(dataset.recommend())
     training_fields = set(TrainingSpec.model_fields)
@@ -134,7 +137,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     merged["training"] = {k: v for k, v in recommended.items() if k in training_fields} | dict(
         given.get("training", {})
     )
-    spec = _validate(merged)
+    spec = validate(merged)
     uses: dict[str, Use] = {
         kind: Use(
             name=spec.use(kind).name,
@@ -149,7 +152,12 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     return spec.model_copy(update=uses)
 
 
-def _validate(values: Mapping[str, Any]) -> RunSpec:
+def validate(values: Mapping[str, Any]) -> RunSpec:
+    """A spec with these values and defaults for the rest, components' options not checked yet.
+
+    Raises:
+        UsageError: an unknown setting, or a value of the wrong type or out of range.
+    """
     try:
         return RunSpec.model_validate(dict(values))
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +75,11 @@ def common(function: F) -> F:
         try:
             function(*args, output=output, **kwargs)
         except CxrbenchError as error:
-            if debug:
-                raise
-            output.reporter.error(str(error))
+            output.reporter.error(traceback.format_exc() if debug else str(error))
             raise SystemExit(error.exit_code) from error
         except KeyboardInterrupt as error:
             if debug:
-                raise
+                traceback.print_exc()
             print(
                 "Interrupted: what is finished is kept, and the same command goes on from there.",
                 file=sys.stderr,
