@@ -8,16 +8,18 @@
       runs/RUN_ID/                   one folder a run: what people read
       partial/STAGE-KEY/             work in progress; what a resumable stage goes on from
       locks/STAGE-KEY.lock           held by the process that works on the key, dies with it
+      locks/live-PID.json            what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -100,27 +102,26 @@ class Store:
     """All artifacts and runs below one folder."""
 
     def __init__(self, root: Path, reporter: Reporter, *, create: bool = True) -> None:
-        """Open the store at ``root``, made where it is not there and ``create``.
+        """Open the store at ``root``; where it is not there and ``create``, it is made by the first write.
 
         Raises:
             CxrbenchError: there is no store (and none may be made), or it is of a newer cxrbench.
         """
         self.root = root
         self._reporter = reporter
-        marker = root / "store.json"
-        if not marker.exists():
-            if not create:
-                raise CxrbenchError(
-                    f"There is no store at {root}; give --results the folder that runs were written to."
-                )
-            root.mkdir(parents=True, exist_ok=True)
-            write_json(marker, {"schema_version": SCHEMA_VERSION})
-        found = read_json(marker)["schema_version"]
-        if found > SCHEMA_VERSION:
+        self._marker = root / "store.json"
+        if self._marker.exists():
+            _require_readable(f"The store at {root}", read_json(self._marker))
+        elif not create:
             raise CxrbenchError(
-                f"The store at {root} has schema version {found}, which needs a newer cxrbench; "
-                "update it or use another --results."
+                f"There is no store at {root}; give --results the folder that runs were written to."
             )
+
+    def _begin(self) -> None:
+        """Make the store before the first write, so that a request that is wrong leaves nothing."""
+        if not self._marker.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_json(self._marker, {"schema_version": SCHEMA_VERSION})
 
     def folder(self, step_id: str) -> Path:
         """Where an artifact lies or will lie."""
@@ -135,17 +136,21 @@ class Store:
         """A published artifact.
 
         Raises:
-            CxrbenchError: it is not there, or its record cannot be read.
+            CxrbenchError: it is not there, its record cannot be read, or it is of a newer cxrbench.
         """
         folder = self.folder(step_id)
         try:
-            record = read_json(folder / "artifact.json")
+            record: dict[str, Any] = read_json(folder / "artifact.json")
         except FileNotFoundError as error:
             raise CxrbenchError(
                 f"The store at {self.root} holds no {step_id}; run the same command again to make it."
             ) from error
-        except json.JSONDecodeError as error:
-            raise CxrbenchError(f"{folder / 'artifact.json'} is damaged; see 'cxrbench verify'.") from error
+        except ValueError as error:
+            raise CxrbenchError(
+                f"{folder / 'artifact.json'} is damaged; remove the folder {folder} and run the same "
+                "command again to make it."
+            ) from error
+        _require_readable(step_id, record)
         return Artifact(step_id, folder, record)
 
     def ensure(self, step: Step, make: Callable[[Path], None], *, resumable: bool = False) -> Artifact:
@@ -163,6 +168,9 @@ class Store:
             if not resumable:
                 shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True, exist_ok=True)
+            # What a process left that was killed while it published, or wrote a file.
+            for leftover in [partial / "artifact.json", *partial.rglob(".*.tmp")]:
+                leftover.unlink(missing_ok=True)
             started = time.perf_counter()
             make(partial)
             self._publish(step, partial, time.perf_counter() - started)
@@ -191,11 +199,14 @@ class Store:
         sync(partial)
         target = self.folder(step.id)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # A folder without a record is what an interrupted removal left.
+        shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         sync(target.parent)
 
     @contextmanager
     def _locked(self, step_id: str) -> Iterator[None]:
+        self._begin()
         path = self.root / "locks" / f"{step_id.replace('/', '-')}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path)
@@ -209,16 +220,20 @@ class Store:
         finally:
             lock.release()
 
-    def artifacts(self) -> Iterator[Artifact]:
-        """Every published artifact and run."""
-        for path in sorted(self.root.glob("artifacts/*/*/artifact.json")):
-            yield self.read(f"{path.parent.parent.name}/{path.parent.name}")
-        yield from self.runs()
+    def ids(self) -> list[str]:
+        """The id of every published artifact and run."""
+        artifacts = sorted(self.root.glob("artifacts/*/*/artifact.json"))
+        runs = sorted(self.root.glob("runs/*/artifact.json"))
+        return [
+            *(f"{path.parent.parent.name}/{path.parent.name}" for path in artifacts),
+            *(f"{RUN_STAGE}/{path.parent.name}" for path in runs),
+        ]
 
     def runs(self) -> Iterator[Artifact]:
         """Every run."""
-        for path in sorted(self.root.glob("runs/*/artifact.json")):
-            yield self.read(f"{RUN_STAGE}/{path.parent.name}")
+        for id_ in self.ids():
+            if id_.startswith(f"{RUN_STAGE}/"):
+                yield self.read(id_)
 
     def find_run(self, text: str) -> Artifact:
         """The run whose id is ``text``, or starts or ends with it, and no other.
@@ -247,17 +262,53 @@ class Store:
         """Delete a run's folder; the artifacts behind it stay until :meth:`collect`."""
         self._remove(run.folder)
 
-    def garbage(self) -> Garbage:
-        """What no run refers to, directly or through others, and work in progress that nobody is at."""
-        artifacts = {artifact.id: artifact for artifact in self.artifacts()}
-        reachable: set[str] = set()
-        waiting = [artifact.id for artifact in artifacts.values() if artifact.id.startswith(f"{RUN_STAGE}/")]
+    def behind(self, runs: Iterable[str]) -> list[str]:
+        """These runs and all that they were made from, directly or through others, as far as it is there."""
+        found: dict[str, None] = {}
+        waiting = list(runs)
         while waiting:
             current = waiting.pop()
-            if current not in reachable and current in artifacts:
-                reachable.add(current)
-                waiting += artifacts[current].references
-        folders = [a.folder for id_, a in artifacts.items() if id_ not in reachable]
+            if current not in found and (self.folder(current) / "artifact.json").exists():
+                found[current] = None
+                waiting += self._references(current)
+        return list(found)
+
+    def _references(self, step_id: str) -> list[str]:
+        try:
+            return self.read(step_id).references
+        except CxrbenchError:
+            return []  # what is wrong with it is for problems() to say
+
+    @contextmanager
+    def needing(self, step_ids: Sequence[str]) -> Iterator[None]:
+        """Keep these artifacts from :meth:`garbage` while the block runs; no run refers to them yet."""
+        name = f"live-{os.getpid()}"
+        with self._locked(name):
+            path = self.root / "locks" / f"{name}.json"
+            write_json(path, list(step_ids))
+            try:
+                yield
+            finally:
+                path.unlink()
+
+    def garbage(self) -> Garbage:
+        """What no run, finished or at work, refers to, and work in progress that nobody is at.
+
+        Raises:
+            CxrbenchError: a record is damaged, so that what it refers to is not known.
+        """
+        ids = [self.read(id_).id for id_ in self.ids()]
+        needed = [id_ for id_ in ids if id_.startswith(f"{RUN_STAGE}/")]
+        for path in self.root.glob("locks/live-*.json"):
+            if self._is_locked(path.stem):
+                needed += read_json(path)
+        kept = set(self.behind(needed))
+        folders = [self.folder(id_) for id_ in ids if id_ not in kept]
+        folders += [
+            path
+            for path in sorted([*self.root.glob("artifacts/*/*"), *self.root.glob("runs/*")])
+            if not (path / "artifact.json").exists()
+        ]
         folders += [path for path in sorted(self.root.glob("partial/*")) if not self._is_locked(path.name)]
         return Garbage(tuple(folders), sum(size_of(folder) for folder in folders))
 
@@ -282,14 +333,18 @@ class Store:
         (folder / "artifact.json").unlink(missing_ok=True)
         shutil.rmtree(folder)
 
-    def problems(self, artifact: Artifact) -> list[str]:
-        """What is wrong with an artifact: missing, added or changed files, references that are gone."""
+    def problems(self, step_id: str) -> list[str]:
+        """What is wrong with an artifact: its record, missing, added or changed files, lost references."""
+        try:
+            artifact = self.read(step_id)
+        except CxrbenchError as error:
+            return [f"{step_id}: {error}"]
         found = []
         recorded = artifact.record["files"]
         present = {
             path.relative_to(artifact.folder).as_posix(): path
             for path in artifact.folder.rglob("*")
-            if path.is_file() and path.name != "artifact.json"
+            if path.is_file() and path != artifact.folder / "artifact.json"
         }
         for name, facts in recorded.items():
             if name not in present:
@@ -315,8 +370,18 @@ class Store:
             "reader": reader,
             "purpose": purpose,
         }
+        self._begin()
         with (self.root / "label_reads.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _require_readable(what: str, record: dict[str, Any]) -> None:
+    found = record["schema_version"]
+    if found > SCHEMA_VERSION:
+        raise CxrbenchError(
+            f"{what} has schema version {found}, which needs a newer cxrbench; update it or use another "
+            "--results."
+        )
 
 
 def provenance() -> dict[str, str]:

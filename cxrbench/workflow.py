@@ -20,7 +20,7 @@ from cxrbench.options import Use, instantiate
 from cxrbench.predictions import Predictions
 from cxrbench.registry import KINDS, Kind, Registry
 from cxrbench.reporter import Reporter
-from cxrbench.roles import Role
+from cxrbench.roles import ROLES, Role
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.store import RUN_STAGE, Artifact, Step, Store
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 CALIBRATORS_SHOWN = ("none", "temperature")
 """Every run shows what these would do to ECE and Brier score, whichever decisions use."""
+
+_DECIDE_THE_NETWORK = {"dataset", "backbone", "loss", "image_size", "weights", "seed", "training"}
+"""Two specs that agree in these fields train one network."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,11 @@ class Plan:
         spec: the run, resolved.
         unread: image files that must be read before anything is known; everything counts as new then.
         steps: stage, id, and whether the store has it, in order; empty where ``unread``.
-        train: id of the training, to count those that several runs share once.
+        train: id of the training (what stands for it where ``unread``), to count those that several runs
+            share once.
         training_bytes: disk that a new training takes at most.
-        images: id of the stored images that would be made; empty where they are there or not needed.
+        images: the same of the stored images that would be made; empty where they are there or not
+            needed.
         images_bytes: disk that they take.
     """
 
@@ -292,7 +297,15 @@ class Job:
         training_bytes = 5 * sum(p.numel() * p.element_size() for p in network.parameters())
         if self._reads_new_files:
             unread = self._opened.pixels.unknown()
-            return Plan(self.spec, unread, (), "unknown", training_bytes, "unknown", self._images_bytes())
+            return Plan(
+                self.spec,
+                unread,
+                (),
+                digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
+                training_bytes,
+                digest([self._keyed("dataset"), stored_side(self.spec.image_size)]),
+                self._images_bytes(),
+            )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
         stored = not self.takes_images or self._store.has(self.images.step)
         return Plan(
@@ -321,15 +334,18 @@ class Job:
         store, steps = self._store, self.steps
         if self.is_done:
             return store.read(steps.run.id)
-        self._data.publish()
-        store.ensure(steps.train, lambda folder: self._train(folder, network), resumable=True)
-        for role, step in steps.predictions.items():
-            store.ensure(step, partial(self._predict, role))
-        for name, step in steps.calibrations.items():
-            store.ensure(step, partial(self._calibrate, name))
-        store.ensure(steps.threshold, self._threshold)
-        store.ensure(steps.evaluation, self._evaluate)
-        return store.ensure(steps.run, self._publish)
+        needed = [*steps.in_order(), *steps.train.uses]
+        needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
+        with store.needing([step.id for step in needed]):
+            self._data.publish()
+            store.ensure(steps.train, lambda folder: self._train(folder, network), resumable=True)
+            for role, step in steps.predictions.items():
+                store.ensure(step, partial(self._predict, role))
+            for name, step in steps.calibrations.items():
+                store.ensure(step, partial(self._calibrate, name))
+            store.ensure(steps.threshold, self._threshold)
+            store.ensure(steps.evaluation, self._evaluate)
+            return store.ensure(steps.run, self._publish)
 
     @property
     def _reads_new_files(self) -> bool:

@@ -18,24 +18,14 @@ def verify(runs: tuple[str, ...], results: Path, output: Output) -> None:
 
     Exit code 1 where a file is missing, changed or added, or an artifact that others need is gone.
     """
-    from cxrbench.store import Artifact, Store
+    from cxrbench.store import Store
 
     store = Store(results, output.reporter, create=False)
-    if runs:
-        waiting = [store.find_run(run) for run in runs]
-        chosen: dict[str, Artifact] = {}
-        while waiting:
-            artifact = waiting.pop()
-            if artifact.id not in chosen:
-                chosen[artifact.id] = artifact
-                present = [r for r in artifact.references if (store.folder(r) / "artifact.json").exists()]
-                waiting += [store.read(reference) for reference in present]
-    else:
-        chosen = {artifact.id: artifact for artifact in store.artifacts()}
+    chosen = store.behind(store.find_run(run).id for run in runs) if runs else store.ids()
     problems: list[str] = []
     with output.reporter.progress("checking", len(chosen)) as advance:
-        for artifact in chosen.values():
-            problems += store.problems(artifact)
+        for id_ in chosen:
+            problems += store.problems(id_)
             advance(1, "")
     count = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
     output.document({"checked": len(chosen), "problems": problems})

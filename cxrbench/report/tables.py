@@ -39,7 +39,8 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     for same in by_passport.values():
         table = _table(title(same[0]["passport"]["dataset"]), _caption(same[0]))
         for column in ("backbone", "loss", "calibrator", "thresholds", "seed", "tuned on"):
-            table.add_column(column)
+            # Folded where it is long: cut short, two runs' options would look alike.
+            table.add_column(column, overflow="fold")
         for head, _ in _FIGURES:
             table.add_column(head, justify="right")
         for record in same:
@@ -133,9 +134,14 @@ def _caption(record: Mapping[str, Any]) -> str:
     passport = record["passport"]
     shared = {pair: count for pair, count in passport["shared_patients"].items() if count}
     leak = f"; PATIENTS SHARED: {shared}" if shared else ""
+    covered, findings = record["metrics"]["auc_findings"], len(record["per_finding"])
+    few = (
+        "" if covered == findings else f"; AUC and AP of {covered} of {findings} (the others have one class)"
+    )
     return (
         f"test: {passport['images']['test']:,} images of {passport['patients']['test']:,} patients; labels "
-        f"{passport['label_version']}; passport {passport['id']}{leak}. Averages over findings are macro."
+        f"{passport['label_version']}; passport {passport['id']}{leak}. "
+        f"Averages over findings are macro{few}."
     )
 
 

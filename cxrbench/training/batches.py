@@ -83,20 +83,22 @@ class _Fetch(Dataset[Batch]):
 
 
 class SeededOrder(Sampler[int]):
-    """A new order for each epoch, from (seed, epoch) alone."""
+    """A new order for each epoch, from (seed, epoch) alone.
+
+    Attributes:
+        epoch: which one the next iteration is for. It is no ``set_epoch`` method, since accelerate would
+            call that with its own count, which starts at 0 again in a resumed process.
+    """
 
     def __init__(self, length: int, seed: int) -> None:
-        self._length, self._seed, self._epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch that the next iteration is for."""
-        self._epoch = epoch
+        self._length, self._seed = length, seed
+        self.epoch = 0
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[int]:
-        generator = np.random.Generator(np.random.Philox(derive("order", self._seed, self._epoch)))
+        generator = np.random.Generator(np.random.Philox(derive("order", self._seed, self.epoch)))
         return iter(generator.permutation(self._length).tolist())
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cxrbench.files import read_json, sync, write_json
+from cxrbench.files import read_json, sync, write_json, write_text
 
-_EPOCH_FOLDER = "state-{:04d}"
+_FOLDER = "state-{:06d}"
+_UNFINISHED = ".tmp"
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -37,8 +40,20 @@ def save_optimizer(state: Mapping[str, Any], tensors: Path, scalars: Path) -> No
     write_json(scalars, {"param_groups": state["param_groups"]})
 
 
-def load_optimizer(tensors: Path, scalars: Path) -> dict[str, Any]:
-    """Read what :func:`save_optimizer` wrote, for ``load_state_dict``."""
+def load_optimizer(optimizer: Any, tensors: Path, scalars: Path) -> None:
+    """Read what :func:`save_optimizer` wrote into an optimizer (or accelerate's wrapper of one).
+
+    Files hold moments in plain layout. A fused step on the CPU walks parameter, gradient and moments
+    through memory side by side, so each moment must get its parameter's layout again (channels last).
+    """
+    optimizer.load_state_dict(_read_optimizer(tensors, scalars))
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
+
+
+def _read_optimizer(tensors: Path, scalars: Path) -> dict[str, Any]:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in load_file(tensors).items():
         parameter, _, name = key.partition(".")
@@ -54,8 +69,8 @@ class TrainingState:
 
     def latest(self) -> Path | None:
         """The newest whole state, or None at the start."""
-        states = sorted(path.parent for path in self._folder.glob("state-*/state.json"))
-        return states[-1] if states else None
+        states = [path.parent for path in self._folder.glob("state-*/state.json")]
+        return max((path for path in states if path.suffix != _UNFINISHED), default=None)
 
     def save(
         self,
@@ -72,17 +87,18 @@ class TrainingState:
             network: as it is now.
             best: file with the weights of the best epoch so far.
             optimizer: its ``state_dict()``.
-            scalars: schedule, scaler, counters and log, as JSON values.
+            scalars: schedule, scaler, counters and log: JSON values, NaN and infinities too.
         """
         previous = self.latest()
-        folder = self._folder / _EPOCH_FOLDER.format(epoch)
-        building = folder.with_suffix(".tmp")
+        folder = self._folder / _FOLDER.format(epoch)
+        building = folder.with_suffix(_UNFINISHED)
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         save_weights(network, building / "weights.safetensors")
         save_optimizer(optimizer, building / "optimizer.safetensors", building / "optimizer.json")
         shutil.copyfile(best, building / "best.safetensors")
-        write_json(building / "state.json", scalars)
+        # With NaN and Infinity as Python writes them: as null they would not come back.
+        write_text(building / "state.json", json.dumps(scalars))
         for path in building.iterdir():
             sync(path)
         building.rename(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -101,7 +102,7 @@ class PixelIdentities:
             old = pd.read_parquet(self._path)
             table = pd.concat([old[~old["source"].isin(table["source"])], table])
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         table.to_parquet(temporary, index=False)
         temporary.replace(self._path)
         return dict(zip(table["source"], table["sha256"], strict=True))

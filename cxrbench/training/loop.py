@@ -110,13 +110,12 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     if (latest := state.latest()) is not None:
         scalars = read_json(latest / "state.json")
         load_own_weights(accelerator.unwrap_model(network), latest / "weights.safetensors")
-        optimizer.load_state_dict(load_optimizer(latest / "optimizer.safetensors", latest / "optimizer.json"))
+        load_optimizer(optimizer, latest / "optimizer.safetensors", latest / "optimizer.json")
         scheduler.load_state_dict(scalars["scheduler"])
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(scalars["scaler"])
         best.write_bytes((latest / "best.safetensors").read_bytes())
         log, done = TrainingLog(scalars["epochs"], scalars["steps"]), _Progress(**scalars["progress"])
-        done.best_score = -math.inf if done.best_score is None else done.best_score
         reporter.say(f"going on after epoch {done.epoch} of {spec.epochs}")
 
     total = spec.epochs * len(batches)
@@ -128,7 +127,7 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
             rate = optimizer.param_groups[0]["lr"]
             # Dropout draws from torch's global generator; seeded here, a resumed epoch repeats itself.
             torch.manual_seed(derive("epoch", training.seed, epoch))
-            order.set_epoch(epoch)
+            order.epoch = epoch
             losses, seconds = _train_epoch(
                 training, network, optimizer, scheduler, batches, accelerator, epoch, advance
             )

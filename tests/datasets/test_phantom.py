@@ -180,7 +180,7 @@ def test_another_seed_is_another_population():
 
 
 def test_options_are_checked():
-    component = Component("dataset", "phantom", "cxrbench.datasets.phantom:Phantom", "1", "", "cxrbench")
+    component = Component("dataset", "phantom", "cxrbench.datasets.phantom:Phantom", "1", "drawn", "cxrbench")
     assert instantiate(component, {"train_val": "120", "test": "40"}) == SMALL
     for wrong in ({"label_noise": 0.6}, {"seed": -1}, {"train_val": 0}, {"size": 3}):
         with pytest.raises(CxrbenchError, match="phantom"):

@@ -1,0 +1,110 @@
+"""What many tests share: one thread, a small phantom, a store on a temporary path, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cxrbench.cli.main import main
+from cxrbench.grid import cells
+from cxrbench.plugins import installed
+from cxrbench.reporter import Reporter
+from cxrbench.store import Store
+from cxrbench.workflow import Job, Workflow
+
+torch.set_num_threads(1)
+
+PHANTOM = "phantom:train_val=240,test=80"
+"""Small, and yet every role has patients; few findings have ten positives on tune."""
+
+LIGHT = "densenet_fpn:use=patient"
+"""A network that sees patient data alone: it trains in a moment and no image is decoded."""
+
+PIXELS = ("--backbone", "timm/test_resnet:drop_rate=0.2", "--image-size", "32")
+"""The smallest network of timm, with dropout."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: exit code, stdout, stderr."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def invoke(*arguments: object) -> Answer:
+    """One command line in this process; whatever is no exit is raised here."""
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+def run(results: Path, *arguments: object, backbone: str | None = LIGHT, dataset: str = PHANTOM) -> Answer:
+    """``cxrbench run --json`` of two epochs on the small phantom, with what a test adds."""
+    network = ("--backbone", backbone) if backbone else ()
+    base = ("run", "--dataset", dataset, *network, "--epochs", 2, "--results", results, "--json")
+    return invoke(*base, *arguments)
+
+
+def job_of(results: Path, *, settings: tuple[str, ...] = (), **given: Any) -> Job:
+    """A job on a store, without the command line."""
+    values = {"dataset": PHANTOM, "backbone": LIGHT, "training": {"epochs": 2, "precision": "fp32"}, **given}
+    registry, reporter = installed().registry, Reporter(quiet=True)
+    (spec,) = cells(values, {}, settings, registry)
+    return Workflow(Store(results, reporter), registry, reporter, torch.device("cpu"), None).job(spec)
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and modification time of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def subprocess_environment() -> dict[str, str]:
+    """For real processes: this working tree, one thread."""
+    root = Path(__file__).resolve().parent.parent
+    return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Installs a module as a plugin, as a package installer would: ``plugin(source)``."""
+
+    def install(source: str) -> None:
+        site = tmp_path_factory.mktemp("site")
+        name = f"plugin_{site.name.replace('-', '_')}"
+        (site / f"{name}.py").write_text(source.replace("THIS", name), encoding="utf-8")
+        facts = site / f"{name}-1.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (facts / "entry_points.txt").write_text(f"[cxrbench.v1]\n{name} = {name}\n")
+        monkeypatch.syspath_prepend(str(site))
+        installed.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    installed.cache_clear()
+
+
+Install = Callable[[str], None]
