@@ -12,7 +12,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cxrbench.workflow import Plan
+    from cxrbench.plan import Plan
 
 _NULL_NAMES = {"prevalence": "always the prevalence", "always_negative": "always negative"}
 
