@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.errors import UsageError
 from cxrbench.options import Use
 from cxrbench.registry import KINDS, Registry
-from cxrbench.specs import RunSpec, resolve, validate
+from cxrbench.specs import RunSpec, check, resolve
 
 if TYPE_CHECKING:
     from cxrbench.workflow import Job
@@ -52,37 +52,60 @@ def cells(
         UsageError: anything in any cell is wrong; no cell is run then.
     """
     used = {name: values for name, values in axes.items() if values}
+    combinations = [{**given, **dict(zip(used, values, strict=True))} for values in product(*used.values())]
+    # The run's own fields first: one of them may name the component that another setting is for.
+    changes = sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
+    changed = [_changed(cell, changes) for cell in combinations]
+    _require_used(changes, [check(cell) for cell in changed])
     specs: dict[str, RunSpec] = {}
-    for values in product(*used.values()):
-        cell = {**given, **dict(zip(used, values, strict=True))}
-        spec = resolve(_with_settings(cell, settings), registry)
+    for cell in changed:
+        spec = resolve(cell, registry)
         specs.setdefault(spec.model_dump_json(), spec)
     return list(specs.values())
 
 
-def _with_settings(cell: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Apply ``--set`` to a cell's components, training and own fields."""
-    result: dict[str, Any] = {**cell, "training": dict(cell.get("training", {}))}
-    uses: dict[str, Use] = validate({k: v for k, v in cell.items() if k in KINDS}).__dict__
-    for setting in settings:
+@dataclass(frozen=True)
+class _Change:
+    """One ``--set``; ``name`` is a component's, ``training``, or empty for the run's own fields."""
+
+    name: str
+    key: str
+    value: str
+
+    @classmethod
+    def parse(cls, setting: str) -> _Change:
         target, equals, value = setting.partition("=")
         name, dot, key = target.strip().rpartition(".")
-        if not equals or not key:
+        if not equals or not key or (dot and not name):
             raise UsageError(f"--set takes NAME.key=value or key=value, not '{setting}'.")
-        if not dot:
-            result[key] = value
-        elif name == "training":
-            result["training"][key] = value
+        return cls(name, key, value.strip())
+
+
+def _require_used(changes: Sequence[_Change], runs: Sequence[RunSpec]) -> None:
+    """Refuse a change of a component that none of the runs has."""
+    names = list(dict.fromkeys(run.use(kind).name for run in runs for kind in KINDS))
+    for change in changes:
+        if change.name not in ("", "training", *names):
+            raise UsageError(
+                f"--set {change.name}.{change.key}={change.value}: no component '{change.name}' is in this "
+                f"run; there are {', '.join(names)}, training."
+            )
+
+
+def _changed(cell: Mapping[str, Any], changes: Sequence[_Change]) -> dict[str, Any]:
+    """A cell's settings with ``--set`` applied; changes of components that it does not have are left out."""
+    result = dict(cell)
+    for change in changes:
+        spec = check(result)
+        if not change.name:
+            result[change.key] = change.value
+        elif change.name == "training":
+            result["training"] = {**result.get("training", {}), change.key: change.value}
         else:
-            kinds = [kind for kind in KINDS if uses[kind].name == name]
-            if not kinds:
-                names = ", ".join(uses[kind].name for kind in KINDS)
-                raise UsageError(
-                    f"--set {setting}: no component '{name}' is in this run; there are {names}, training."
-                )
-            for kind in kinds:
-                uses[kind] = Use(name=name, options={**uses[kind].options, key: value})
-                result[kind] = uses[kind]
+            for kind in KINDS:
+                use = spec.use(kind)
+                if use.name == change.name:
+                    result[kind] = Use(name=use.name, options={**use.options, change.key: change.value})
     return result
 
 

@@ -58,13 +58,22 @@ class Dataset(Protocol):
 class Backbone(Protocol):
     """A network, from pixels (and patient data) to one logit for each class."""
 
-    inputs: tuple[Literal["image", "patient"], ...]
-    """What the network's ``forward`` takes, in this order: ``image`` ``[B, channels, S, S]`` float,
-    normalised with ``mean`` and ``std``; ``patient`` ``[B, 3]`` float: age / 100 clipped to 0..1,
-    view (PA 0, AP 1), sex (M 0, F 1), each .5 where unknown."""
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    """Normalisation of each channel; their length is the number of channels. Grey is repeated."""
+    @property
+    def inputs(self) -> tuple[Literal["image", "patient"], ...]:
+        """What the network's ``forward`` takes, in this order.
+
+        ``image`` ``[B, channels, S, S]`` float, normalised with ``mean`` and ``std``; ``patient`` ``[B, 3]``
+        float: age / 100 clipped to 0..1, view (PA 0, AP 1), sex (M 0, F 1), each .5 where unknown. A class
+        variable, a field or a property will do.
+        """
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Subtracted from each channel's pixels in 0..1; one value a channel. Grey is repeated."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """What each channel is then divided by; as many values as ``mean``."""
 
     def build(self, outputs: int, image_size: int, pretrained: bool) -> nn.Module:
         """The network with ``outputs`` logits; weights from ImageNet where ``pretrained``, else random.

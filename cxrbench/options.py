@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 
-from cxrbench.errors import UsageError
-from cxrbench.registry import Component
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.registry import NAME, Component
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
+_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Use(BaseModel):
@@ -32,7 +32,7 @@ class Use(BaseModel):
 def parse_uses(text: str) -> list[Use]:
     """Read ``youden,dynamic:min_precision=0.4,step=0.1`` as two uses.
 
-    A piece with ``=`` and no name before it belongs to the component before it.
+    A piece with ``=`` and no ``NAME:`` before it belongs to the component before it.
 
     Raises:
         UsageError: a name or an option is missing or malformed.
@@ -40,14 +40,15 @@ def parse_uses(text: str) -> list[Use]:
     uses: list[Use] = []
     for piece in text.split(","):
         head, colon, tail = piece.strip().partition(":")
-        if colon or "=" not in head:
-            if not _NAME.fullmatch(head):
+        # A colon behind the = is part of the value.
+        if "=" not in head:
+            if not NAME.fullmatch(head):
                 raise UsageError(f"'{text}' is not NAME[:key=value,…]: '{piece.strip()}' holds no name.")
             uses.append(Use(name=head))
             if not colon:
                 continue
         else:
-            tail = head
+            tail = piece
         key, equals, value = (part.strip() for part in tail.partition("="))
         if not (uses and equals and key.isidentifier() and value):
             raise UsageError(f"'{text}' is not NAME[:key=value,…]: '{piece.strip()}' holds no key=value.")
@@ -57,64 +58,101 @@ def parse_uses(text: str) -> list[Use]:
     return uses
 
 
-def option_model(target: Callable[..., Any]) -> type[BaseModel]:
-    """A pydantic model of a component's options: the keywords of its constructor."""
-    signature = inspect.signature(target)
-    hints = get_type_hints(target if _is_dataclass_like(target) else target.__init__, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in signature.parameters.items()
-        if parameter.kind is not parameter.VAR_KEYWORD
-    }
-    return create_model(target.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
+def option_model(component: Component) -> type[BaseModel]:
+    """A pydantic model of a component's options: the keywords of its constructor.
+
+    Raises:
+        CxrbenchError: the component cannot be loaded, or an annotation of its constructor cannot be read.
+    """
+    target = component.load()
+    made = {field.name: field for field in dataclasses.fields(target)} if _is_dataclass(target) else {}
+    try:
+        hints = get_type_hints(target if made else target.__init__, include_extras=True)
+        fields: dict[str, Any] = {
+            name: (hints.get(name, Any), _default(parameter, made.get(name)))
+            for name, parameter in inspect.signature(target).parameters.items()
+            if parameter.kind in _KEYWORDS
+        }
+        config = ConfigDict(extra="forbid", allow_inf_nan=False)
+        return create_model(target.__name__, __config__=config, **fields)
+    except (NameError, PydanticUserError) as error:
+        raise CxrbenchError(
+            f"The options of the {component.kind} '{component.name}' of {component.source} cannot be read "
+            f"({str(error).splitlines()[0]}); its constructor's annotations must be types that pydantic "
+            "knows, imported where the class is defined."
+        ) from error
 
 
-def _is_dataclass_like(target: Callable[..., Any]) -> bool:
-    return hasattr(target, "__dataclass_fields__")
+def _is_dataclass(target: type[Any]) -> bool:
+    return dataclasses.is_dataclass(target)
+
+
+def _default(parameter: inspect.Parameter, field: dataclasses.Field[Any] | None) -> Any:
+    """A parameter's default as pydantic takes it: ``...`` where there is none."""
+    if field is not None and field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return ... if parameter.default is parameter.empty else parameter.default
+
+
+def _checked(component: Component, options: Mapping[str, Any]) -> BaseModel:
+    model = option_model(component)
+    for key in component.fixed:
+        if key in options:
+            raise UsageError(_refusal(component, model, f"carries '{key}' in its name"))
+    values = {**options, **component.fixed}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_refusal(component, model, _explain(values, error))) from error
 
 
 def bind(component: Component, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a component, the given ones checked and the others at their defaults.
+    """All options of a component as JSON values, the given ones checked and the others at their defaults.
+
+    What the component's own name carries is not among them, and cannot be given.
 
     Raises:
         UsageError: an option is unknown, mistyped or out of range; the accepted ones are listed.
     """
-    model = option_model(component.load())
-    try:
-        bound = model.model_validate({**options, **component.fixed})
-    except ValidationError as error:
-        raise UsageError(_explain(component, model, error)) from error
-    return bound.model_dump(mode="json")
+    return _checked(component, options).model_dump(mode="json", exclude=set(component.fixed))
 
 
 def non_default(component: Component, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a component that differ from its defaults: what goes into a key."""
-    model = option_model(component.load())
-    bound = model.model_validate({**options, **component.fixed})
-    return bound.model_dump(mode="json", exclude_defaults=True)
+    """The options of a component that differ from its defaults: what goes into a key.
+
+    Raises:
+        UsageError: as :func:`bind`.
+    """
+    checked = _checked(component, options)
+    return checked.model_dump(mode="json", exclude=set(component.fixed), exclude_defaults=True)
 
 
 def instantiate(component: Component, options: Mapping[str, Any]) -> Any:
-    """The component with these options, checked as :func:`bind` checks them."""
-    model = option_model(component.load())
-    values = model.model_validate({**bind(component, options)})
-    return component.load()(**{name: getattr(values, name) for name in model.model_fields})
+    """The component with these options.
+
+    Raises:
+        UsageError: as :func:`bind`, or the component itself refuses their combination.
+    """
+    checked = _checked(component, options)
+    return component.load()(**{name: getattr(checked, name) for name in type(checked).model_fields})
 
 
-def _explain(component: Component, model: type[BaseModel], error: ValidationError) -> str:
+def _explain(values: Mapping[str, Any], error: ValidationError) -> str:
     first = error.errors()[0]
-    key = str(first["loc"][0]) if first["loc"] else "?"
+    key = str(first["loc"][0])
+    if len(first["loc"]) == 1 and first["type"] == "extra_forbidden":
+        return f"has no option '{key}'"
+    if len(first["loc"]) == 1 and first["type"] == "missing":
+        return f"needs the option '{key}'"
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    return f"cannot take {key}={values[key]!r}: {message}"
+
+
+def _refusal(component: Component, model: type[BaseModel], what: str) -> str:
     accepted = ", ".join(
         f"{name} ({'required' if info.is_required() else info.default})"
         for name, info in model.model_fields.items()
         if name not in component.fixed
     )
-    what = {
-        "extra_forbidden": f"has no option '{key}'",
-        "missing": f"needs the option '{key}'",
-    }.get(first["type"])
-    if what is None:
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        what = f"cannot take {key}={first['input']!r}: {message}"
     options = f"its options are {accepted}" if accepted else "it takes no options"
     return f"The {component.kind} '{component.name}' {what}; {options}."

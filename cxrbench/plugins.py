@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import time
 import traceback
 from collections.abc import Iterable
@@ -91,12 +93,14 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, registry: Registry) 
     module: object = None
     started = time.perf_counter()
     # One of the two places where any exception is met: a plugin is somebody else's code, and
-    # whatever it raises must not take the others down. The traceback is kept.
+    # whatever it raises (or its call of sys.exit) must not take the others down. The traceback is kept.
     try:
-        module = point.load()
-        seconds = time.perf_counter() - started
-        count = _hear(manager, module, distribution, registry)
-    except Exception as error:  # noqa: BLE001
+        # stdout is for the command's answer alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            module = point.load()
+            seconds = time.perf_counter() - started
+            count = _hear(manager, module, distribution, registry)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         if module is not None and manager.is_registered(module):
             manager.unregister(module)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -117,10 +121,7 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
     others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
     for hook, kind in _KIND_OF_HOOK.items():
-
-        def register(name: str, target: str, *, version: str, summary: str, kind: Kind = kind) -> None:
-            found.append(Component(kind, name, target, version, summary, source))
-
+        register = _register_into(found, kind, source)
         manager.subset_hook_caller(hook, remove_plugins=others)(register=register)
     trial = Registry()
     for component in [*registry.all(), *found]:
@@ -128,3 +129,10 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
     for component in found:
         registry.add(component)
     return len(found)
+
+
+def _register_into(found: list[Component], kind: Kind, source: str) -> hookspecs.Register:
+    def register(name: str, target: str, *, version: str, summary: str) -> None:
+        found.append(Component(kind, name, target, version, summary, source))
+
+    return register

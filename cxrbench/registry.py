@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -12,7 +13,11 @@ from cxrbench.errors import CxrbenchError, UsageError
 Kind = Literal["dataset", "backbone", "loss", "calibrator", "thresholds"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
+"""What the command line can read as a component's name."""
+
 _FAMILY = "/*"
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 class DuplicateComponentError(CxrbenchError):
@@ -31,6 +36,9 @@ class Component:
         summary: one line.
         source: the distribution that registered it.
         fixed: options that the name itself carries (``timm/resnet18`` gives ``{"name": "resnet18"}``).
+
+    Raises:
+        CxrbenchError: the name, the target, the version or the summary is not what it should be.
     """
 
     kind: Kind
@@ -40,6 +48,21 @@ class Component:
     summary: str
     source: str
     fixed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what could be listed but never used."""
+        texts = {"name": self.name, "target": self.target, "version": self.version, "summary": self.summary}
+        for what, text in texts.items():
+            if not isinstance(text, str) or not text:
+                raise CxrbenchError(f"The {what} of the {self.kind} '{self.name}' is {text!r}; give a text.")
+        if not NAME.fullmatch(self.name.removesuffix(_FAMILY)):
+            raise CxrbenchError(
+                f"'{self.name}' cannot be the name of a {self.kind}; use letters, digits and _ . + - /."
+            )
+        if not _TARGET.fullmatch(self.target):
+            raise CxrbenchError(
+                f"The target of the {self.kind} '{self.name}' is '{self.target}'; it should be module:Class."
+            )
 
     @property
     def is_family(self) -> bool:
@@ -105,5 +128,8 @@ class Registry:
             return replace(family, name=name, fixed={"name": member})
         names = [c.name for c in self.all(kind)]
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        if slash:
+            # A family is found by its first part, however long the member's name is.
+            near = difflib.get_close_matches(prefix + _FAMILY, names, n=3, cutoff=0.5) or near
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
         raise UsageError(f"There is no {kind} '{name}'; {hint}")

@@ -109,17 +109,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file: fields of :class:`RunSpec`, all optional.
 
     Raises:
-        UsageError: the file is not there, not TOML, or its ``training`` is no table.
+        UsageError: the file is not there or not TOML, or has an unknown setting or a wrong value.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; give --config the path of a TOML file.") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}.") from error
-    if not isinstance(values.get("training", {}), dict):
-        raise UsageError(f"In {path}, training is no table; write [training] and its settings below.")
-    return values
+    check(settings)
+    return settings
 
 
 def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
@@ -128,7 +127,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     Raises:
         UsageError: an unknown name, option or setting, or a value out of range.
     """
-    asked = validate(given)
+    asked = check(given)
     dataset = instantiate(registry.find("dataset", asked.dataset.name), asked.dataset.options)
     recommended = dict(dataset.recommend())
     training_fields = set(TrainingSpec.model_fields)
@@ -137,7 +136,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     merged["training"] = {k: v for k, v in recommended.items() if k in training_fields} | dict(
         given.get("training", {})
     )
-    spec = validate(merged)
+    spec = check(merged)
     uses: dict[str, Use] = {
         kind: Use(
             name=spec.use(kind).name,
@@ -152,8 +151,8 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     return spec.model_copy(update=uses)
 
 
-def validate(values: Mapping[str, Any]) -> RunSpec:
-    """A spec with these values and defaults for the rest, components' options not checked yet.
+def check(values: Mapping[str, Any]) -> RunSpec:
+    """The run of these settings, the others at their defaults; names and options are not looked up.
 
     Raises:
         UsageError: an unknown setting, or a value of the wrong type or out of range.
@@ -163,7 +162,8 @@ def validate(values: Mapping[str, Any]) -> RunSpec:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        fields = TrainingSpec if where.startswith("training.") else RunSpec
+        table = first["loc"][0] if len(first["loc"]) > 1 else None
+        fields = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
         if first["type"] == "extra_forbidden":
             raise UsageError(
                 f"There is no setting '{where}'; there are {', '.join(fields.model_fields)}."
@@ -177,5 +177,8 @@ def validate(values: Mapping[str, Any]) -> RunSpec:
 def keyed(use: Use, kind: Kind, registry: Registry) -> dict[str, Any]:
     """What a component contributes to a key: name, version, options that differ from the defaults."""
     component = registry.find(kind, use.name)
-    options = {k: v for k, v in non_default(component, use.options).items() if k not in component.fixed}
-    return {"name": use.name, "version": component.version, "options": options}
+    return {
+        "name": use.name,
+        "version": component.version,
+        "options": non_default(component, use.options),
+    }

@@ -36,8 +36,8 @@ class Task:
     def decide(self, probabilities: NDArray[Any], thresholds: NDArray[Any] | None) -> NDArray[Any]:
         """Turn probabilities ``[n, classes]`` into decisions ``[n, classes]``: 1, 0 or NaN (float64).
 
-        Multi-label: positive where the probability reaches the class's threshold; a class whose
-        threshold is NaN is left undecided (NaN). Single-label: 1 for the most probable class
+        Multi-label: positive where the probability reaches the class's threshold; left undecided (NaN)
+        where either is NaN. Single-label: 1 for the most probable class
         (``thresholds`` is None).
         """
         import numpy as np
@@ -48,9 +48,8 @@ class Task:
             return decisions
         if thresholds is None:
             raise ValueError("a multi-label decision needs one threshold for each class")
-        decisions = (probabilities >= thresholds).astype("float64")
-        decisions[:, np.isnan(thresholds)] = np.nan
-        return decisions
+        undecided = np.isnan(probabilities) | np.isnan(thresholds)
+        return np.where(undecided, np.nan, probabilities >= thresholds)
 
     def require_fit(self, kind: str, name: str, tasks: frozenset[str]) -> None:
         """Refuse a component that is not made for this task.

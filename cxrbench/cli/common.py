@@ -60,7 +60,9 @@ def _console() -> Console:
     from rich.console import Console
 
     # Piped into a file, a table keeps its columns instead of wrapping at 80.
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+    width = None if sys.stdout.isatty() else 160
+    # Names and reasons may hold brackets that are no markup.
+    return Console(highlight=False, markup=False, width=width)
 
 
 def common(function: F) -> F:
@@ -75,7 +77,9 @@ def common(function: F) -> F:
         try:
             function(*args, output=output, **kwargs)
         except CxrbenchError as error:
-            output.reporter.error(traceback.format_exc() if debug else str(error))
+            if debug:
+                traceback.print_exc()
+            output.reporter.error(str(error))
             raise SystemExit(error.exit_code) from error
         except KeyboardInterrupt as error:
             if debug:

@@ -54,11 +54,15 @@ class Phantom:
     prevalence_shift: Annotated[float, Ge(0), Le(4)] = 1.0
 
     def recommend(self) -> Mapping[str, object]:
-        """Settings with which a network learns the phantom on a CPU in minutes."""
+        """Settings with which a network learns the phantom on a CPU in minutes.
+
+        The epoch is chosen by loss, which is steadier than AUC on a val role of 161 images.
+        """
         return {
             "image_size": 64,
             "weights": "none",
-            "epochs": 10,
+            "epochs": 14,
+            "select": "loss",
             "batch_size": 32,
             "learning_rate": 1e-3,
             "schedule": "cosine",

@@ -27,7 +27,7 @@ from cxrbench.datasets.phantom.signs.rounds import Hernia, Rounds
 from cxrbench.datasets.phantom.streams import stream
 
 if TYPE_CHECKING:
-    from cxrbench.datasets.phantom.drawing import Canvas
+    from cxrbench.datasets.phantom.canvas import Canvas
     from cxrbench.datasets.phantom.patients import Study
 
 

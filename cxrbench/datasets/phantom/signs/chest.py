@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cxrbench.datasets.phantom.anatomy import Box, Thorax
 
 if TYPE_CHECKING:
-    from cxrbench.datasets.phantom.drawing import Canvas
+    from cxrbench.datasets.phantom.canvas import Canvas
 
 
 @dataclass(frozen=True, slots=True)

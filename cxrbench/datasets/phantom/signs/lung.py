@@ -13,7 +13,7 @@ from cxrbench.datasets.phantom.anatomy import MIDLINE, Box, Thorax, around, besi
 from cxrbench.datasets.phantom.streams import either_side
 
 if TYPE_CHECKING:
-    from cxrbench.datasets.phantom.drawing import Canvas
+    from cxrbench.datasets.phantom.canvas import Canvas
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,234 @@
+"""Plugins: heard one at a time; a broken one is set aside and nothing else suffers."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import cxrbench
+from cxrbench.options import instantiate
+from cxrbench.plugins import load_plugins
+
+ROOT = Path(cxrbench.__file__).parents[1]
+BUILT_IN = len(load_plugins([]).registry.all())
+
+HOOK = """
+from cxrbench.hookspecs import hookimpl
+
+@hookimpl
+def register_thresholds(register):
+"""
+
+
+def registering(*calls):
+    return HOOK + "".join(f"    {call}\n" for call in calls)
+
+
+def sound(name="p90", target="somewhere:P90"):
+    return f'register("{name}", "{target}", version="1", summary="a test\'s")'
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Write a plugin's module and give its entry point."""
+    monkeypatch.syspath_prepend(tmp_path)
+    written = []
+
+    def write(name, text):
+        module = f"plugin_under_test_{name}"
+        (tmp_path / f"{module}.py").write_text(dedent(text))
+        written.append(module)
+        return EntryPoint(name, module, "cxrbench.v1")
+
+    yield write
+    for module in written:
+        sys.modules.pop(module, None)
+
+
+def test_built_ins_register_through_the_same_hooks():
+    built_in = load_plugins([])
+    assert built_in.plugins == ()
+    assert {c.source for c in built_in.registry.all()} == {"cxrbench"}
+    assert {c.kind for c in built_in.registry.all()} == {
+        "dataset",
+        "backbone",
+        "loss",
+        "calibrator",
+        "thresholds",
+    }
+
+
+def test_a_good_plugin_adds_its_components(plugin):
+    text = registering(sound(target="plugin_under_test_good:P90")) + dedent(
+        """
+        class P90:
+            def __init__(self, share: float = 0.9):
+                self.share = share
+
+        @hookimpl
+        def register_losses(register):
+            register("hinge", "somewhere:Hinge", version="2", summary="a test's")
+        """
+    )
+    found = load_plugins([plugin("good", text)])
+    (loaded,) = found.plugins
+    assert (loaded.name, loaded.status, loaded.components) == ("good", "loaded", 2)
+    assert (loaded.reason, loaded.trace, loaded.warning) == ("", "", "")
+    assert len(found.registry.all()) == BUILT_IN + 2
+    assert found.registry.find("loss", "hinge").version == "2"
+    assert instantiate(found.registry.find("thresholds", "p90"), {"share": "0.8"}).share == 0.8
+
+
+BROKEN = {
+    "raises": ('raise RuntimeError("no licence\\nfound")', "RuntimeError: no licence found"),
+    "syntax": ("def (:", "SyntaxError"),
+    "missing_import": ("import no_such_library_here", "no_such_library_here"),
+    "exits": ("import sys; sys.exit('licence expired')", "SystemExit: licence expired"),
+    "misspelt_hook": (
+        registering(sound()).replace("register_thresholds", "register_threshold"),
+        "register_threshold",
+    ),
+    "misspelt_argument": (
+        registering(sound()).replace("(register)", "(registrar)").replace(" register(", " registrar("),
+        "registrar",
+    ),
+    "built_in_name": (registering(sound("dynamic")), "'dynamic' comes from both cxrbench"),
+    "own_name_twice": (registering(sound(), sound()), "'p90' comes from both"),
+    "raises_half_way": (registering(sound(), "raise KeyError('weights')"), "KeyError: 'weights'"),
+    "exits_half_way": (registering(sound(), "raise SystemExit"), "SystemExit"),
+    "later_hook_raises": (
+        registering(sound()) + "\n@hookimpl\ndef register_backbones(register):\n    1 / 0\n",
+        "ZeroDivisionError",
+    ),
+    "no_version": (registering('register("p90", "somewhere:P90", summary="x")'), "version"),
+    "unknown_keyword": (
+        registering('register("p90", "somewhere:P90", version="1", summary="x", kind="loss")'),
+        "kind",
+    ),
+    "class_for_target": (registering('register("p90", int, version="1", summary="x")'), "target"),
+    "number_for_version": (
+        registering('register("p90", "somewhere:P90", version=1, summary="x")'),
+        "The version of the thresholds 'p90' is 1",
+    ),
+    "unusable_name": (registering(sound("p90,p95")), "'p90,p95'"),
+    "unusable_target": (registering(sound(target="somewhere.P90")), "module:Class"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_plugin_is_set_aside_alone(plugin, case):
+    text, said = BROKEN[case]
+    before, broken, after = (
+        plugin("a_before", registering(sound("before"))),
+        plugin(f"b_{case}", text),
+        plugin("c_after", registering(sound("after"))),
+    )
+    found = load_plugins([after, broken, before])
+    assert [p.status for p in found.plugins] == ["loaded", "set aside", "loaded"]
+    aside = found.plugins[1]
+    assert said in aside.reason
+    assert "\n" not in aside.reason
+    assert aside.trace.startswith("Traceback")
+    assert aside.components == 0
+    assert aside.warning == f"plugin b_{case} (unknown package) is set aside: {aside.reason}"
+    added = [c.name for c in found.registry.all()[BUILT_IN:]]
+    assert added == ["before", "after"]
+
+
+def test_an_entry_point_without_a_module_is_set_aside():
+    found = load_plugins([EntryPoint("gone", "no_such_module_here.at_all", "cxrbench.v1")])
+    assert "no_such_module_here" in found.plugins[0].reason
+    assert len(found.registry.all()) == BUILT_IN
+
+
+def test_of_two_plugins_with_one_name_the_second_is_set_aside(plugin):
+    first = plugin("first", registering(sound(target="first:P90")))
+    second = plugin("second", registering(sound("p95"), sound(target="second:P90")))
+    found = load_plugins([second, first])
+    assert [(p.name, p.status) for p in found.plugins] == [("first", "loaded"), ("second", "set aside")]
+    assert "first:P90" in found.plugins[1].reason
+    assert "second:P90" in found.plugins[1].reason
+    assert [c.name for c in found.registry.all()[BUILT_IN:]] == ["p90"]
+
+
+def test_an_interrupt_is_not_a_broken_plugin(plugin):
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins([plugin("interrupted", "raise KeyboardInterrupt")])
+
+
+def test_a_slow_import_is_warned_of_by_name(plugin):
+    slow = plugin("slow", "import time\ntime.sleep(0.35)\n" + registering(sound()))
+    found = load_plugins([slow, plugin("quick", registering(sound("p95")))])
+    quick, loaded = found.plugins
+    assert (quick.name, quick.warning) == ("quick", "")
+    assert loaded.status == "loaded"
+    assert loaded.components == 1
+    assert loaded.import_seconds >= 0.35
+    assert loaded.warning.startswith("plugin slow (unknown package): its import takes 0.")
+
+
+def test_what_a_plugin_prints_does_not_reach_stdout(plugin, capsys):
+    load_plugins([plugin("talkative", "print('hello')\n" + registering("print('again')", sound()))])
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "hello\nagain\n"
+
+
+def install(site, name, module_text):
+    """A distribution as pip would leave it in ``site``, with one plugin."""
+    (site / f"{name}_plugin.py").write_text(module_text)
+    info = site / f"cxrbench_{name}-1.5.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: cxrbench-{name}\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(f"[cxrbench.v1]\n{name} = {name}_plugin\n")
+
+
+def command(site, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(site), "TERM": "dumb"}
+    line = [sys.executable, "-m", "cxrbench", *arguments]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_an_installed_plugin_is_listed_beside_a_broken_one(tmp_path):
+    install(tmp_path, "percentile", registering(sound(target="percentile_plugin:P90")))
+    install(tmp_path, "shaky", 'raise RuntimeError("no [/licence] found")')
+
+    listed = command(tmp_path, "list", "thresholds", "--json")
+    assert json.loads(listed.stdout)[-1] == {
+        "kind": "thresholds",
+        "name": "p90",
+        "version": "1",
+        "summary": "a test's",
+        "from": "cxrbench-percentile 1.5",
+    }
+    assert {c["name"] for c in json.loads(listed.stdout)} >= {"fixed", "youden", "precision_f1", "dynamic"}
+    assert listed.stderr.splitlines() == [
+        "warning: plugin shaky (cxrbench-shaky 1.5) is set aside: RuntimeError: no [/licence] found"
+    ]
+
+    good, shaky = json.loads(command(tmp_path, "plugins", "list", "--json").stdout)
+    assert (good["name"], good["status"], good["components"]) == ("percentile", "loaded", 1)
+    assert (shaky["name"], shaky["status"], shaky["components"]) == ("shaky", "set aside", 0)
+    assert shaky["distribution"] == "cxrbench-shaky 1.5"
+    assert shaky["reason"] == "RuntimeError: no [/licence] found"
+    assert 'raise RuntimeError("no [/licence] found")' in shaky["trace"]
+
+    table = command(tmp_path, "plugins", "list").stdout
+    assert "no [/licence] found" in table
+
+
+def test_help_imports_no_plugin(tmp_path):
+    install(tmp_path, "marking", "from pathlib import Path\nPath(__file__).with_suffix('.met').touch()\n")
+    for arguments in (["--help"], ["run", "--help"], ["list", "--help"], ["plugins", "--help"]):
+        command(tmp_path, *arguments)
+    met = tmp_path / "marking_plugin.met"
+    assert not met.exists()
+    command(tmp_path, "list")
+    assert met.exists()

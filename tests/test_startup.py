@@ -1,0 +1,83 @@
+"""Help, lists and completion import nothing that is heavy, so that they answer at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cxrbench
+
+ROOT = Path(cxrbench.__file__).parents[1]
+HEAVY = ("matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
+PROBE = """
+import json, sys
+from cxrbench.cli.main import main
+try:
+    main(prog_name="cxrbench")
+except SystemExit as done:
+    code = done.code
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def start(*arguments, **environment):
+    """Run a command in a process of its own: what it prints, its exit code, the modules it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "dumb", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    return done.stdout, code, set(modules)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--help"], "Not for clinical use"),
+        (["--version"], cxrbench.__version__),
+        (["list"], "densenet_fpn"),
+        (["list", "--json"], '"densenet_fpn"'),
+        (["plugins", "list"], ""),
+        (["run", "--help"], "--thresholds"),
+        (["show", "--help"], "RUN"),
+        (["verify", "--help"], "Example"),
+        (["store", "--help"], "gc"),
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments, shown):
+    stdout, code, modules = start(*arguments)
+    assert code in (0, None)
+    assert shown in stdout
+    assert modules.isdisjoint(HEAVY)
+
+
+def completed(line):
+    """What the shell would offer for a line, and the modules that were imported for it."""
+    stdout, _, modules = start(
+        _CXRBENCH_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(line.count(" "))
+    )
+    return [offer.removeprefix("plain,") for offer in stdout.split()], modules
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("cxrbench run --backbone de", ["densenet_fpn"]),
+        ("cxrbench run --backbone ti", ["timm/"]),
+        ("cxrbench run --thresholds youden,dy", ["youden,dynamic"]),
+        ("cxrbench run --loss zz", []),
+        ("cxrbench list cal", ["calibrator"]),
+        ("cxrbench plu", ["plugins"]),
+    ],
+)
+def test_completion_offers_names_and_imports_nothing_heavy(line, offers):
+    offered, modules = completed(line)
+    assert offered == offers
+    assert modules.isdisjoint(HEAVY)

@@ -1,0 +1,61 @@
+"""mypy reads this file too: each built-in is assigned to the Protocol that it implements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from cxrbench.backbones.densenet_fpn import DensenetFpn
+from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.calibrators.none import NoCalibrator
+from cxrbench.calibrators.temperature import Temperature
+from cxrbench.datasets.nih import Nih
+from cxrbench.datasets.phantom import Phantom
+from cxrbench.interfaces import Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.losses.bce import Bce
+from cxrbench.losses.weighted_bce import WeightedBce
+from cxrbench.plugins import load_plugins
+from cxrbench.registry import KINDS, Kind
+from cxrbench.thresholds.dynamic import Dynamic
+from cxrbench.thresholds.fixed import Fixed
+from cxrbench.thresholds.precision_f1 import PrecisionF1
+from cxrbench.thresholds.youden import Youden
+
+DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
+BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
+LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature)
+STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic)
+
+TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
+    "dataset": DATASETS,
+    "backbone": BACKBONES,
+    "loss": LOSSES,
+    "calibrator": CALIBRATORS,
+    "thresholds": STRATEGIES,
+}
+
+
+@dataclass(frozen=True)
+class FieldsWillDo:
+    """A backbone whose attributes are fields that cannot be set."""
+
+    inputs: tuple[Literal["image", "patient"], ...] = ("image",)
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
+
+    def build(self, outputs: int, image_size: int, pretrained: bool) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(image_size**2, outputs))
+
+
+FIELDS: Backbone = FieldsWillDo()
+
+
+def test_every_built_in_is_among_them() -> None:
+    registry = load_plugins([]).registry
+    assert {kind: {c.load() for c in registry.all(kind)} for kind in KINDS} == {
+        kind: set(classes) for kind, classes in TYPED.items()
+    }
