@@ -111,7 +111,12 @@ class Store:
         self._reporter = reporter
         self._marker = root / "store.json"
         if self._marker.exists():
-            _require_readable(f"The store at {root}", read_json(self._marker))
+            try:
+                _require_readable(f"The store at {root}", read_json(self._marker))
+            except (ValueError, KeyError) as error:
+                raise CxrbenchError(
+                    f'{self._marker} is damaged; write {{"schema_version": {SCHEMA_VERSION}}} into it.'
+                ) from error
         elif not create:
             raise CxrbenchError(
                 f"There is no store at {root}; give --results the folder that runs were written to."

@@ -65,3 +65,24 @@ def test_its_predictions_are_read(old):
         assert np.isfinite(predictions.matrix(predictions.table.index)).all()
         sizes.append(len(predictions.table))
     assert sorted(sizes) == [12, 17]
+
+
+def change_record(old, change):
+    (path,) = old.glob(f"runs/{DYNAMIC}-*/run.json")
+    path.write_text(change(path.read_text()))
+    return invoke("show", DYNAMIC, "--results", old)
+
+
+def test_a_run_of_a_newer_version_is_refused(old):
+    answer = change_record(old, lambda text: json.dumps(json.loads(text) | {"schema_version": 2}))
+    assert answer.exit_code == 1
+    assert "newer cxrbench" in answer.stderr
+
+
+def test_a_damaged_run_is_said_in_one_sentence_and_can_be_removed(old):
+    answer = change_record(old, lambda text: text[:100])
+    assert answer.exit_code == 1
+    assert "missing or damaged" in answer.stderr
+    assert invoke("verify", DYNAMIC, "--results", old).exit_code == 1
+    assert invoke("store", "rm", DYNAMIC, "--results", old).exit_code == 0
+    assert len(invoke("show", "--results", old, "--json").json) == 1

@@ -119,6 +119,14 @@ def test_a_newer_store_or_artifact_is_refused(store):
         Store(store.root, Reporter(quiet=True))
 
 
+@pytest.mark.parametrize("text", ["", "{}", "{"])
+def test_a_damaged_marker_is_said_in_one_sentence(tmp_path, text):
+    (tmp_path / "store.json").write_text(text)
+    answer = invoke("show", "--results", tmp_path)
+    assert answer.exit_code == 1
+    assert "store.json is damaged" in answer.stderr
+
+
 # Two processes
 
 

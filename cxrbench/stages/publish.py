@@ -14,6 +14,7 @@ import pandas as pd
 import tomli_w
 
 from cxrbench.data import Data, Passport, hash_ids
+from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.report.figures import Example, draw_run
@@ -153,6 +154,19 @@ def _without_none(value: Any) -> Any:
 
 
 def read_record(run_artifact: Artifact) -> dict[str, Any]:
-    """A run's ``run.json``, with the ``path`` of its folder."""
-    record: dict[str, Any] = read_json(run_artifact.folder / "run.json")
+    """A run's ``run.json``, with the ``path`` of its folder.
+
+    Raises:
+        CxrbenchError: the file is missing, damaged, or of a newer cxrbench.
+    """
+    path = run_artifact.folder / "run.json"
+    try:
+        record: dict[str, Any] = read_json(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise CxrbenchError(
+            f"{path} is missing or damaged; 'cxrbench store rm {run_artifact.folder.name}' and the same run "
+            "again make it anew."
+        ) from error
+    if record["schema_version"] > SCHEMA_VERSION:
+        raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
     return {**record, "path": str(run_artifact.folder)}
