@@ -9,6 +9,14 @@ class CxrbenchError(Exception):
     exit_code = 1
 
 
+def sentence(error: BaseException) -> str:
+    """What went wrong in one sentence, also where the operating system says it."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}; mend that and run the same command again."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class UsageError(CxrbenchError):
     """The request itself is wrong (a name, an option, a combination); exit code 2, before any work."""
 

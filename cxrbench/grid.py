@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, sentence
 from cxrbench.options import Use
 from cxrbench.registry import KINDS, Registry
 from cxrbench.specs import RunSpec, check, resolve
@@ -117,5 +117,4 @@ def run_cells(jobs: Sequence[Job], do: Callable[[Job], None], failed: Callable[[
         try:
             do(job)
         except Exception as error:  # noqa: BLE001
-            reason = " ".join(str(error).split()) or type(error).__name__
-            failed(Failure(job.spec, reason, traceback.format_exc()))
+            failed(Failure(job.spec, sentence(error), traceback.format_exc()))

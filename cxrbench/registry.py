@@ -132,4 +132,5 @@ class Registry:
             # A family is found by its first part, however long the member's name is.
             near = difflib.get_close_matches(prefix + _FAMILY, names, n=3, cutoff=0.5) or near
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
-        raise UsageError(f"There is no {kind} '{name}'; {hint}")
+        noun = "threshold strategy" if kind == "thresholds" else kind
+        raise UsageError(f"There is no {noun} '{name}'; {hint}")

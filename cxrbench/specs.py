@@ -32,7 +32,7 @@ class TrainingSpec(BaseModel):
 
     Attributes:
         epochs: passes over the training rows at most.
-        batch_size: images a step over all devices.
+        batch_size: images a step.
         optimizer: ``adam`` or ``adamw``.
         learning_rate: at the start.
         weight_decay: L2 (adam) or decoupled (adamw).

@@ -15,6 +15,7 @@ from torch import nn
 from cxrbench.backbones.weights import weights_hash
 from cxrbench.canonical import digest
 from cxrbench.data import Data
+from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
 from cxrbench.options import Use, instantiate
 from cxrbench.plan import Plan
@@ -81,6 +82,7 @@ class Workflow:
         self.device = device
         self.data_root = data_root
         self.trainings = 0
+        self.failed_trainings: dict[str, CxrbenchError] = {}
         self._opened: dict[str, OpenedData] = {}
 
     def open(self, use: Use) -> OpenedData:
@@ -134,15 +136,13 @@ class Job:
         self._backbone: Backbone = self._make("backbone")
         self._loss: Loss = self._make("loss")
         self._strategy: ThresholdStrategy = self._make("thresholds")
-        names = dict.fromkeys([*CALIBRATORS_SHOWN, spec.calibrator.name])
-        self._calibrator_uses = {
-            n: spec.calibrator if n == spec.calibrator.name else Use(name=n) for n in names
-        }
-        self._calibrators: dict[str, Calibrator] = {
-            name: instantiate(workflow.registry.find("calibrator", name), use.options)
-            for name, use in self._calibrator_uses.items()
-        }
         task = self._data.task
+        self._calibrator_uses: dict[str, Use] = {}
+        self._calibrators: dict[str, Calibrator] = {}
+        for use in (*(Use(name=name) for name in CALIBRATORS_SHOWN), spec.calibrator):
+            calibrator: Calibrator = instantiate(workflow.registry.find("calibrator", use.name), use.options)
+            if task.kind in calibrator.tasks or use is spec.calibrator:
+                self._calibrator_uses[use.name], self._calibrators[use.name] = use, calibrator
         task.require_fit("loss", spec.loss.name, self._loss.tasks)
         task.require_fit("calibrator", spec.calibrator.name, self._calibrators[spec.calibrator.name].tasks)
         task.require_fit("thresholds", spec.thresholds.name, self._strategy.tasks)
@@ -298,7 +298,7 @@ class Job:
         needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
         with store.needing([step.id for step in needed]):
             self._data.publish()
-            store.ensure(steps.train, lambda folder: self._train(folder, network), resumable=True)
+            self._ensure_trained(network)
             for role, step in steps.predictions.items():
                 store.ensure(step, partial(self._predict, role))
             for name, step in steps.calibrations.items():
@@ -318,6 +318,17 @@ class Job:
         pixels = images.open(self._store, self._reporter) if images else None
         return Rows.of(self._data, self._data.image_ids(role), images, pixels, labels)
 
+    def _ensure_trained(self, network: nn.Module | None) -> None:
+        """Train, unless the store has it; what failed for another cell of this call fails at once."""
+        step, failed = self.steps.train, self._workflow.failed_trainings
+        if step.id in failed:
+            raise failed[step.id]
+        try:
+            self._store.ensure(step, lambda folder: self._train(folder, network), resumable=True)
+        except CxrbenchError as error:
+            failed[step.id] = error
+            raise
+
     def _train(self, folder: Path, network: nn.Module | None) -> None:
         if network is None:
             network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
@@ -327,7 +338,7 @@ class Job:
         self._reporter.say(
             f"training {self.spec.backbone.name} on {len(rows['train'])} images ({self.device_words})"
         )
-        train.run(
+        trained = train.run(
             folder,
             self.spec,
             self._backbone,
@@ -338,7 +349,7 @@ class Job:
             self._workflow.device,
             self._reporter,
         )
-        self._workflow.trainings += 1
+        self._workflow.trainings += trained
 
     @property
     def device_words(self) -> str:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,3 +71,23 @@ def test_killed_in_epoch_2_of_4_and_started_again_it_ends_the_same(tmp_path, lin
     assert not any("state" in name for name in record["files"])
     assert not list(cut.glob("partial/*"))
     assert invoke("verify", "--results", cut, "--json").json["problems"] == []
+
+
+def test_killed_between_the_end_of_training_and_its_publishing_nothing_is_trained_again(tmp_path):
+    run = ["run", *RUNS["patient data, bf16, plateau"], "--epochs", "2", "--json", "--results", tmp_path]
+    (before,) = invoke(*run).json["runs"]
+    weights = (tmp_path / before["weights"]).read_bytes()
+    # As a process leaves it that dies then: the finished folder still partial, the last state in it.
+    folder = (tmp_path / before["weights"]).parent
+    shutil.rmtree(tmp_path / "runs")
+    (folder / "artifact.json").unlink()
+    (folder / "state-000002").mkdir()
+    partial = tmp_path / "partial" / f"train-{folder.name}"
+    partial.parent.mkdir(exist_ok=True)
+    folder.rename(partial)
+
+    again = invoke(*run).json
+    assert again["trainings"] == 0
+    assert again["runs"][0]["metrics"] == before["metrics"]
+    assert (tmp_path / before["weights"]).read_bytes() == weights
+    assert not (tmp_path / before["weights"]).with_name("state-000002").exists()

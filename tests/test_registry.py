@@ -54,7 +54,8 @@ def test_one_name_may_stand_for_components_of_several_kinds():
 def test_an_unknown_name_gets_the_near_ones(registry, kind, name, near):
     with pytest.raises(UsageError) as caught:
         registry.find(kind, name)
-    assert str(caught.value).startswith(f"There is no {kind} '{name}'; did you mean {near}")
+    noun = {"thresholds": "threshold strategy"}.get(kind, kind)
+    assert str(caught.value).startswith(f"There is no {noun} '{name}'; did you mean {near}")
 
 
 @pytest.mark.parametrize("name", ["zzz", "timm/resnet18", "densenet_fpn", ""])

@@ -357,7 +357,7 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(tmp_path):
     answer = run(tmp_path / "results", "--thresholds", "dynamik", "--debug")
     assert answer.exit_code == 2
     assert "Traceback" in answer.stderr
-    assert "There is no thresholds 'dynamik'" in answer.stderr
+    assert "There is no threshold strategy 'dynamik'" in answer.stderr
 
 
 # What fails, fails alone
@@ -420,6 +420,15 @@ def test_a_rate_that_blows_up_names_epoch_step_and_images(tmp_path):
     assert not list((tmp_path / "results").glob("artifacts/train/*"))
 
 
+def test_a_training_that_failed_is_not_tried_again_for_the_next_cell(tmp_path):
+    rates = ("--lr", "1e30", "--set", "training.clip_norm=0")
+    answer = run(tmp_path / "results", *rates, "--thresholds", "youden,dynamic,fixed")
+    assert len({cell["reason"] for cell in answer.json["failed"]}) == 1
+    assert [cell["thresholds"] for cell in answer.json["failed"]] == ["youden", "dynamic", "fixed"]
+    # Each training says once what it trains on.
+    assert answer.stderr.count("training densenet_fpn on") == 1
+
+
 # Undefined is never 0
 
 
@@ -455,7 +464,7 @@ def test_a_finding_without_positives_is_null_in_json_and_a_dash_in_the_table(tin
     shown = invoke("show", made["run_id"], "--results", results).stdout
     assert f"AUC and AP of {len(defined)} of 14" in shown
     for row in undefined:
-        (line,) = [x for x in shown.splitlines() if x.startswith(row["finding"].replace("_", " "))]
+        (line,) = [x for x in shown.splitlines() if x.startswith(row["finding"].replace("_", " ") + " ")]
         assert line.split()[len(row["finding"].split("_"))] == "–"
 
 

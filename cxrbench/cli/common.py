@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, sentence
 from cxrbench.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ def common(function: F) -> F:
                 traceback.print_exc()
             output.reporter.error(str(error))
             raise SystemExit(error.exit_code) from error
+        except BrokenPipeError:
+            raise  # whoever read stdout has left, such as head; click ends quietly
+        except OSError as error:
+            if debug:
+                traceback.print_exc()
+            output.reporter.error(sentence(error))
+            raise SystemExit(1) from error
         except KeyboardInterrupt as error:
             if debug:
                 traceback.print_exc()

@@ -83,7 +83,10 @@ def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
             str(row["n_pos"]),
             str(row["n_neg"]),
         )
-    return [table, *runs_table([record]), _calibration(record), _files(record)]
+    reasons = [
+        f"{r['finding'].replace('_', ' ')}: {r['reason']}" for r in record["per_finding"] if r["reason"]
+    ]
+    return [table, *map(Text, reasons), *runs_table([record]), _calibration(record), _files(record)]
 
 
 def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[RenderableType]:

@@ -22,6 +22,7 @@ from cxrbench.statistics.decisions import (
     precision,
     recall,
     specificity,
+    whole_images,
 )
 from cxrbench.statistics.ranking import (
     auc,
@@ -114,7 +115,7 @@ def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
         "macro_specificity": macro(specificity(each)),
         "exact_match": exact_match(decisions, labels),
         "hamming_loss": hamming_loss(decisions, labels),
-        "accuracy": 1.0 - hamming_loss(decisions, labels),
+        "accuracy": float(accuracy(total)[0]),
         "lrap": label_ranking_average_precision(probabilities, labels),
         "macro_brier": macro(brier(probabilities, labels)),
         "macro_ece": macro(expected_calibration_error(probabilities, labels)),
@@ -122,6 +123,7 @@ def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
         "f1_findings": covered(f1s),
         "decided_findings": int((~np.isnan(decisions).all(axis=0)).sum()),
         "images": len(labels),
+        "exact_match_images": whole_images(decisions, labels),
     }
 
 

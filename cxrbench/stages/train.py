@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
+from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.loop import Training, train
 from cxrbench.training.randomness import derive
 
@@ -50,8 +51,33 @@ def run(
     network: nn.Module,
     device: torch.device,
     reporter: Reporter,
+) -> bool:
+    """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says.
+
+    Returns:
+        False where a killed process had finished the training in this folder already.
+    """
+    finished = folder / "training.json"
+    trains = not finished.exists()
+    if trains:
+        _train(folder, spec, backbone, loss, task, rows, network, device, reporter)
+        write_json(finished, _facts(spec, network, device))
+    # Last of all: killed before this, the training is known to be finished and not repeated.
+    TrainingState(folder).clear()
+    return trains
+
+
+def _train(
+    folder: Path,
+    spec: RunSpec,
+    backbone: Backbone,
+    loss: Loss,
+    task: Task,
+    rows: dict[Role, Rows],
+    network: nn.Module,
+    device: torch.device,
+    reporter: Reporter,
 ) -> None:
-    """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says."""
     labels: NDArray[np.float64] | None = rows["train"].labels
     if labels is None:
         raise ValueError("training needs labels")
@@ -71,13 +97,13 @@ def run(
         device,
         reporter,
     )
-    write_json(
-        folder / "training.json",
-        {
-            "spec": spec.model_dump(mode="json"),
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-            "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
-            "threads": torch.get_num_threads(),
-        },
-    )
+
+
+def _facts(spec: RunSpec, network: nn.Module, device: torch.device) -> dict[str, Any]:
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+    }

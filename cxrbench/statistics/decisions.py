@@ -82,8 +82,7 @@ def accuracy(counts: Confusion) -> FloatArray:
 def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
     """Share of images with every class decided right (subset accuracy).
 
-    Over the classes that have a decision, and the images whose labels and decisions there are all
-    known.
+    Over the classes that have a decision, and the images that :func:`whole_images` counts.
 
     Args:
         decisions: ``[n, c]``, 1, 0 or NaN (undecided).
@@ -92,27 +91,32 @@ def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
     Returns:
         NaN where no class or no image is left.
     """
-    wrong = _wrong(decisions, labels)
-    return float((~wrong.any(axis=1)).mean()) if wrong.size else float("nan")
+    decided, whole = _whole(decisions, labels)
+    right = (decisions == labels)[whole][:, decided]
+    return float(right.all(axis=1).mean()) if right.size else float("nan")
+
+
+def whole_images(decisions: NDArray[Any], labels: NDArray[Any]) -> int:
+    """How many images have a known label and a decision for every class that has decisions at all."""
+    decided, whole = _whole(decisions, labels)
+    return int(whole.sum()) if decided.any() else 0
 
 
 def hamming_loss(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Share of decisions that are wrong, over the same classes and images as :func:`exact_match`.
+    """Share of decisions that are wrong, over all cells that are decided and known.
 
     Args:
         decisions: ``[n, c]``, 1, 0 or NaN (undecided).
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no class or no image is left.
+        NaN where no cell is left.
     """
-    wrong = _wrong(decisions, labels)
-    return float(wrong.mean()) if wrong.size else float("nan")
+    return 1.0 - float(accuracy(confusion(decisions, labels).pooled())[0])
 
 
-def _wrong(decisions: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+def _whole(decisions: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which classes ``[c]`` have decisions, and which images ``[n]`` are known and decided on all of them."""
     decided = ~np.isnan(decisions).all(axis=0)
-    decisions, labels = decisions[:, decided], labels[:, decided]
-    whole = ~(np.isnan(decisions) | np.isnan(labels)).any(axis=1)
-    wrong: NDArray[np.bool_] = decisions[whole] != labels[whole]
-    return wrong
+    whole = ~(np.isnan(decisions) | np.isnan(labels))[:, decided].any(axis=1)
+    return decided, whole

@@ -20,7 +20,9 @@ _UNFINISHED = ".tmp"
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a network's parameters and buffers as safetensors."""
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    # Copies, because safetensors refuses tensors that share memory, as tied weights do.
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, path)
 
 
 def load_own_weights(network: nn.Module, path: Path) -> None:

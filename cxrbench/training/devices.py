@@ -50,6 +50,15 @@ def accelerator_for(precision: Precision, device: torch.device) -> Accelerator:
     """An accelerator for one training.
 
     accelerate keeps one state a process and refuses a second precision; each training starts afresh.
+
+    Raises:
+        UsageError: the process is one of several.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision=_AUTOCAST[precision], cpu=device.type == "cpu")
+    accelerator = Accelerator(mixed_precision=_AUTOCAST[precision], cpu=device.type == "cpu")
+    if accelerator.num_processes > 1:
+        raise UsageError(
+            f"cxrbench was started as {accelerator.num_processes} processes, but trains with one; start it "
+            "without 'accelerate launch' or 'torchrun'."
+        )
+    return accelerator

@@ -87,7 +87,8 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     """Train in ``folder``, going on from the state that a killed process left there.
 
     Leaves ``weights.safetensors`` (the best epoch's), ``optimizer.safetensors`` and ``optimizer.json``
-    (after the last epoch), ``epochs.csv``, ``epochs.jsonl`` and ``steps.csv``.
+    (after the last epoch), ``epochs.csv``, ``epochs.jsonl`` and ``steps.csv``, and the last
+    :class:`TrainingState` for the caller to clear.
 
     Raises:
         CxrbenchError: the loss is not finite (the batch is named), or memory runs out.
@@ -128,7 +129,7 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
             # Dropout draws from torch's global generator; seeded here, a resumed epoch repeats itself.
             torch.manual_seed(derive("epoch", training.seed, epoch))
             order.epoch = epoch
-            losses, seconds = _train_epoch(
+            losses, times = _train_epoch(
                 training, network, optimizer, scheduler, batches, accelerator, epoch, advance
             )
             row = _validate(training, network, accelerator)
@@ -142,8 +143,8 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
                 max(done.best_score, -math.inf if math.isnan(score) else score),
                 0 if is_best else done.epochs_since_best + 1,
             )
-            step_seconds = seconds / len(losses)
-            log.steps += [[epoch, step, loss, step_seconds] for step, loss in enumerate(losses, 1)]
+            step_seconds = sum(times) / len(times)
+            log.steps += [[epoch, step, *row] for step, row in enumerate(zip(losses, times, strict=True), 1)]
             log.epochs.append(
                 {
                     "epoch": epoch,
@@ -172,7 +173,6 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
 
     save_optimizer(optimizer.state_dict(), folder / "optimizer.safetensors", folder / "optimizer.json")
     log.write(folder)
-    state.clear()
 
 
 def _train_epoch(
@@ -184,12 +184,16 @@ def _train_epoch(
     accelerator: Accelerator,
     epoch: int,
     advance: Advance,
-) -> tuple[list[float], float]:
-    """One pass over the training rows; the loss of each step, and the seconds that all took."""
+) -> tuple[list[float], list[float]]:
+    """One pass over the training rows; the loss and the seconds of each step.
+
+    A GPU works behind the steps: the one that looks at the losses also waits for those before it.
+    """
     network.train()
     spec = training.spec
     hashes = training.train.id_hashes()
     losses: list[float] = []
+    times: list[float] = []
     waiting: list[tuple[Tensor, Batch]] = []
     started = time.perf_counter()
     for step, batch in enumerate(batches, 1):
@@ -226,7 +230,9 @@ def _train_epoch(
                     raise _not_finite(training, value, epoch, len(losses), seen)
             advance(len(waiting), f"epoch {epoch}/{spec.epochs}, loss {losses[-1]:.3f}")
             waiting = []
-    return losses, time.perf_counter() - started
+        times.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    return losses, times
 
 
 def network_inputs(

@@ -19,7 +19,12 @@ from cxrbench.options import instantiate
 from cxrbench.registry import Component
 
 COMPONENT = Component(
-    "backbone", "densenet_fpn", "cxrbench.backbones.densenet_fpn:DensenetFpn", "1", "", "cxrbench"
+    "backbone",
+    "densenet_fpn",
+    "cxrbench.backbones.densenet_fpn:DensenetFpn",
+    "1",
+    "DenseNet121-FPN",
+    "cxrbench",
 )
 
 

@@ -67,7 +67,9 @@ def test_whole_image_figures_leave_out_undecided_classes_and_unknown_images():
     labels = np.array([[1, 1, 0], [1, nan, 0], [nan, 0, 0], [1, 0, 0]])
     # Left: classes 0 and 2, images 0 (both right) and 1 (one of two wrong).
     assert d.exact_match(decisions, labels) == 0.5
-    assert d.hamming_loss(decisions, labels) == 0.25
+    assert d.whole_images(decisions, labels) == 2
+    # Every cell that is decided and known: three of class 0 less one, four of class 2; one of them wrong.
+    assert d.hamming_loss(decisions, labels) == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize("function", [d.exact_match, d.hamming_loss])

@@ -108,13 +108,14 @@ def test_the_log_is_the_same_as_csv_and_as_json_lines(tmp_path):
     assert (steps["seconds"] > 0).all()
 
 
-def test_nothing_but_the_result_is_left(tmp_path):
+def test_the_result_and_the_last_state_are_left(tmp_path):
     fit(tmp_path / "t", epochs=2)
     assert sorted(path.name for path in (tmp_path / "t").iterdir()) == [
         "epochs.csv",
         "epochs.jsonl",
         "optimizer.json",
         "optimizer.safetensors",
+        "state-000002",
         "steps.csv",
         "weights.safetensors",
     ]
