@@ -61,7 +61,7 @@ class Phantom:
         return {
             "image_size": 64,
             "weights": "none",
-            "epochs": 14,
+            "epochs": 12,
             "select": "loss",
             "batch_size": 32,
             "learning_rate": 1e-3,
