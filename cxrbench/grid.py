@@ -23,18 +23,26 @@ class Failure:
 
     Attributes:
         spec: what it was.
+        options: those of each component that differ from its defaults, by kind.
         reason: one sentence.
         trace: the traceback.
     """
 
     spec: RunSpec
+    options: dict[str, dict[str, Any]]
     reason: str
     trace: str
 
     def record(self) -> dict[str, Any]:
         """As JSON, with the same names that a run has."""
         names: dict[str, Any] = {kind: self.spec.use(kind).name for kind in KINDS}
-        return {**names, "seed": self.spec.seed, "reason": self.reason, "trace": self.trace}
+        return {
+            **names,
+            "options": self.options,
+            "seed": self.spec.seed,
+            "reason": self.reason,
+            "trace": self.trace,
+        }
 
 
 def cells(
@@ -117,4 +125,4 @@ def run_cells(jobs: Sequence[Job], do: Callable[[Job], None], failed: Callable[[
         try:
             do(job)
         except Exception as error:  # noqa: BLE001
-            failed(Failure(job.spec, sentence(error), traceback.format_exc()))
+            failed(Failure(job.spec, job.options, sentence(error), traceback.format_exc()))

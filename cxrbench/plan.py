@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cxrbench.registry import KINDS
 from cxrbench.specs import RunSpec
+
+_RUN_BYTES = 3_000_000
+"""A run's figures, tables and predictions, roughly."""
 
 
 @dataclass(frozen=True)
@@ -15,21 +19,23 @@ class Plan:
 
     Attributes:
         spec: the run, resolved.
+        options: those of each component that differ from its defaults, by kind.
         unread: image files that must be read before anything is known; everything counts as new then.
         steps: stage, id, and whether the store has it, in order; empty where ``unread``.
         train: id of the training (what stands for it where ``unread``), to count those that several runs
             share once.
-        training_bytes: disk that a new training takes at most.
+        parameter_bytes: size of the network's parameters.
         images: the same of the stored images that would be made; empty where they are there or not
             needed.
         images_bytes: disk that they take.
     """
 
     spec: RunSpec
+    options: dict[str, dict[str, Any]]
     unread: int
     steps: tuple[tuple[str, str, bool], ...]
     train: str
-    training_bytes: int
+    parameter_bytes: int
     images: str
     images_bytes: int
 
@@ -42,9 +48,24 @@ class Plan:
         """As JSON."""
         return {
             **{kind: self.spec.use(kind).name for kind in KINDS},
+            "options": self.options,
             "seed": self.spec.seed,
+            "tune": self.spec.tune,
             "trains": self.trains,
             "unread_images": self.unread,
             "steps": [{"stage": stage, "id": id_, "done": done} for stage, id_, done in self.steps],
             "spec": self.spec.model_dump(mode="json"),
         }
+
+
+def disk_bytes(plans: Sequence[Plan]) -> int:
+    """Disk that these runs together take at most, while the last network trains.
+
+    A trained network keeps its weights and Adam's two moments. While it trains, two whole states (each
+    weights, best weights and moments) and the best weights lie beside each other.
+    """
+    images = {plan.images: plan.images_bytes for plan in plans}
+    networks = {plan.train: plan.parameter_bytes for plan in plans if plan.trains}
+    new_runs = sum(not (plan.steps and plan.steps[-1][2]) for plan in plans)
+    training = max(networks.values(), default=0) * (2 * 4 + 1)
+    return sum(images.values()) + 3 * sum(networks.values()) + training + new_runs * _RUN_BYTES

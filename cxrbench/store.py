@@ -8,20 +8,20 @@
       runs/RUN_ID/                   one folder a run: what people read
       partial/STAGE-KEY/             work in progress; what a resumable stage goes on from
       locks/STAGE-KEY.lock           held by the process that works on the key, dies with it
-      locks/live-PID.json            what a run at work needs, beside the lock that says it is at work
+      locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -31,8 +31,8 @@ from typing import Any
 import filelock
 
 from cxrbench.canonical import digest
-from cxrbench.errors import CxrbenchError
-from cxrbench.files import read_json, sha256, size_of, sync, write_json
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.files import read_json, sha256, sync, write_json
 from cxrbench.reporter import Reporter
 
 SCHEMA_VERSION = 1
@@ -92,10 +92,15 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What no run needs: folders, and the bytes they hold."""
+    """What no run needs.
+
+    Attributes:
+        folders: artifacts that no run refers to.
+        unfinished: work in progress that no process is at; a killed training would go on from there.
+    """
 
     folders: tuple[Path, ...]
-    bytes: int = field(default=0)
+    unfinished: tuple[Path, ...]
 
 
 class Store:
@@ -105,7 +110,8 @@ class Store:
         """Open the store at ``root``; where it is not there and ``create``, it is made by the first write.
 
         Raises:
-            CxrbenchError: there is no store (and none may be made), or it is of a newer cxrbench.
+            UsageError: there is no store, and none may be made.
+            CxrbenchError: it is of a newer cxrbench.
         """
         self.root = root
         self._reporter = reporter
@@ -118,7 +124,7 @@ class Store:
                     f'{self._marker} is damaged; write {{"schema_version": {SCHEMA_VERSION}}} into it.'
                 ) from error
         elif not create:
-            raise CxrbenchError(
+            raise UsageError(
                 f"There is no store at {root}; give --results the folder that runs were written to."
             )
 
@@ -201,6 +207,9 @@ class Store:
             },
         }
         write_json(partial / "artifact.json", record)
+        for path in files:
+            # safetensors writes for the owner alone; the store may be shared.
+            path.chmod((partial / "artifact.json").stat().st_mode)
         sync(partial)
         target = self.folder(step.id)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +253,7 @@ class Store:
         """The run whose id is ``text``, or starts or ends with it, and no other.
 
         Raises:
-            CxrbenchError: none or several match.
+            UsageError: none or several match.
         """
         names = [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
         wanted = text.rstrip("/").rpartition("/")[2]
@@ -260,7 +269,7 @@ class Store:
                 if matches
                 else f"is no run of {self.root}; {known}"
             )
-            raise CxrbenchError(f"'{text}' {which}.")
+            raise UsageError(f"'{text}' {which}.")
         return self.read(f"{RUN_STAGE}/{matches[0]}")
 
     def remove_run(self, run: Artifact) -> None:
@@ -287,7 +296,7 @@ class Store:
     @contextmanager
     def needing(self, step_ids: Sequence[str]) -> Iterator[None]:
         """Keep these artifacts from :meth:`garbage` while the block runs; no run refers to them yet."""
-        name = f"live-{os.getpid()}"
+        name = f"live-{uuid.uuid4().hex}"
         with self._locked(name):
             path = self.root / "locks" / f"{name}.json"
             write_json(path, list(step_ids))
@@ -314,12 +323,12 @@ class Store:
             for path in sorted([*self.root.glob("artifacts/*/*"), *self.root.glob("runs/*")])
             if not (path / "artifact.json").exists()
         ]
-        folders += [path for path in sorted(self.root.glob("partial/*")) if not self._is_locked(path.name)]
-        return Garbage(tuple(folders), sum(size_of(folder) for folder in folders))
+        unfinished = [path for path in sorted(self.root.glob("partial/*")) if not self._is_locked(path.name)]
+        return Garbage(tuple(folders), tuple(unfinished))
 
-    def collect(self, garbage: Garbage) -> None:
-        """Delete what :meth:`garbage` found."""
-        for folder in garbage.folders:
+    def collect(self, folders: Iterable[Path]) -> None:
+        """Delete folders that :meth:`garbage` found."""
+        for folder in folders:
             self._remove(folder)
 
     def _is_locked(self, name: str) -> bool:
@@ -345,6 +354,11 @@ class Store:
         except CxrbenchError as error:
             return [f"{step_id}: {error}"]
         found = []
+        addressed = {part: artifact.record[part] for part in ("stage", "inputs", "parents")}
+        if digest(addressed) != artifact.record["key"] or not artifact.folder.name.endswith(
+            artifact.record["key"][:8] if artifact.record["stage"] == RUN_STAGE else artifact.record["key"]
+        ):
+            found.append(f"{artifact.id}: its record has changed since it was written")
         recorded = artifact.record["files"]
         present = {
             path.relative_to(artifact.folder).as_posix(): path

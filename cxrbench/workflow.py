@@ -109,6 +109,12 @@ class Workflow:
             )
             spec = spec.model_copy(update={"training": training})
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
+        backbone: Backbone = instantiate(
+            self.registry.find("backbone", spec.backbone.name), spec.backbone.options
+        )
+        if "image" not in backbone.inputs:
+            # A data set may recommend ImageNet's weights; a network without images has none to take.
+            spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
         return Job(self, spec, self.open(spec.dataset))
 
 
@@ -153,6 +159,11 @@ class Job:
         use = self.spec.use(kind)
         return instantiate(self._workflow.registry.find(kind, use.name), use.options)
 
+    @cached_property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Options of each component that differ from its defaults, by kind."""
+        return {kind: self._keyed(kind)["options"] for kind in KINDS}
+
     @property
     def takes_images(self) -> bool:
         """Whether the network reads pixels at all."""
@@ -176,7 +187,7 @@ class Job:
                 "task": [data.task.kind, *data.task.classes],
                 "backbone": self._keyed("backbone"),
                 "loss": self._keyed("loss"),
-                "image_size": spec.image_size,
+                "image_size": spec.image_size if self.takes_images else None,
                 "weights": spec.weights
                 if spec.weights in ("none", "imagenet")
                 else weights_hash(Path(spec.weights)),
@@ -253,16 +264,16 @@ class Job:
     def plan(self) -> Plan:
         """What :meth:`do` would do. Files whose hash is not known are counted, not read."""
         network = self._backbone.build(len(self._data.task.classes), self.spec.image_size, False)
-        # Weights and Adam's two moments, kept; while it trains, the current and the best weights besides.
-        training_bytes = 5 * sum(p.numel() * p.element_size() for p in network.parameters())
+        parameter_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
         if self._reads_new_files:
             unread = self._opened.pixels.unknown()
             return Plan(
                 self.spec,
+                self.options,
                 unread,
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
-                training_bytes,
+                parameter_bytes,
                 digest([self._keyed("dataset"), stored_side(self.spec.image_size)]),
                 self._images_bytes(),
             )
@@ -270,10 +281,11 @@ class Job:
         stored = not self.takes_images or self._store.has(self.images.step)
         return Plan(
             self.spec,
+            self.options,
             0,
             done,
             self.steps.train.id,
-            training_bytes,
+            parameter_bytes,
             "" if stored else self.images.step.id,
             0 if stored else self._images_bytes(),
         )
@@ -336,7 +348,7 @@ class Job:
         roles: tuple[Role, ...] = ("train", "val")
         rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
         self._reporter.say(
-            f"training {self.spec.backbone.name} on {len(rows['train'])} images ({self.device_words})"
+            f"training {self.spec.backbone.name} on {len(rows['train'])} images: " + self._settings
         )
         trained = train.run(
             folder,
@@ -352,9 +364,16 @@ class Job:
         self._workflow.trainings += trained
 
     @property
-    def device_words(self) -> str:
-        """Device, precision and size, as one would say them."""
-        return f"{self._workflow.device.type}, {self.spec.training.precision}, {self.spec.image_size} px"
+    def _settings(self) -> str:
+        """The resolved settings of the training, on one line."""
+        spec, training = self.spec, self.spec.training
+        size = f"{spec.image_size} px, " if self.takes_images else ""
+        return (
+            f"{size}weights {spec.weights}, {training.epochs} epochs of batches of {training.batch_size}, "
+            f"{training.optimizer} {training.learning_rate:g} {training.schedule}, "
+            f"{training.augmentation} augmentation, best by {training.select}, seed {spec.seed}, "
+            f"{training.precision} on {self._workflow.device.type}"
+        )
 
     def _predict(self, role: Role, folder: Path) -> None:
         checkpoint = self._store.read(self.steps.train.id).folder / "weights.safetensors"
@@ -394,17 +413,20 @@ class Job:
             calibrate.read_tune(self._store.read(self.steps.calibrations[name].id).folder),
             self._data.labels(self.spec.tune, self.steps.threshold.id, "fit"),
             self.spec.min_positives,
+            role=self.spec.tune,
             calibrated=name != "none",
         )
 
     def _evaluate(self, folder: Path) -> None:
         reader, task = self.steps.evaluation.id, self._data.task
         logits = self._logits("test")
-        calibrated = {
-            name: calibrate.apply(
-                self._calibrators[name], calibrate.read_state(self._store.read(step.id).folder), task, logits
-            )
+        states = {
+            name: calibrate.read_state(self._store.read(step.id).folder)
             for name, step in self.steps.calibrations.items()
+        }
+        calibrated = {
+            name: calibrate.apply(self._calibrators[name], state, task, logits)
+            for name, state in states.items()
         }
         evaluate.run(
             folder,
@@ -414,6 +436,7 @@ class Job:
             calibrated[self.spec.calibrator.name],
             threshold.read_points(self._store.read(self.steps.threshold.id).folder),
             calibrated,
+            {name: sum(state["fitted"]) for name, state in states.items()},
             self._data.labels(self.spec.tune, reader, "evaluate"),
         )
 
@@ -423,8 +446,10 @@ class Job:
             folder,
             self.spec,
             run_id=steps.run.name,
-            options={kind: self._keyed(kind)["options"] for kind in KINDS},
+            options=self.options,
             passport=self._data.passport(self.spec.tune),
+            listed=self._data.listed,
+            notes=self._data.notes,
             training=self._store.read(steps.train.id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),

@@ -207,7 +207,8 @@ def test_a_changed_label_changes_the_keys_of_the_stages_that_read_it(tmp_path, m
     [
         ({"seed": 1}, ALL),
         ({"loss": "bce"}, ALL),
-        ({"image_size": 96}, ALL),
+        ({"backbone": "timm/test_resnet", "image_size": 96}, ALL),
+        ({"image_size": 96}, []),  # this network sees no image
         ({"training": {"epochs": 3, "precision": "fp32"}}, ALL),
         ({"min_positives": 3}, ALL[2:]),
         ({"calibrator": "temperature"}, ["threshold", "evaluate", "run"]),

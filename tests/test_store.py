@@ -9,7 +9,7 @@ from conftest import invoke, subprocess_environment, tree
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.reporter import Reporter
-from cxrbench.store import SCHEMA_VERSION, Step, Store
+from cxrbench.store import SCHEMA_VERSION, Garbage, Step, Store
 
 
 @pytest.fixture
@@ -168,10 +168,10 @@ def test_a_second_process_says_that_it_waits_and_takes_what_the_first_made(store
 def test_a_lock_dies_with_its_process_and_its_work_is_left_alone_until_then(store, capsys):
     process = holder(store, "first", 600)
     partial = store.root / "partial" / TRAIN.id.replace("/", "-")
-    assert store.garbage().folders == ()
+    assert store.garbage() == Garbage((), ())
     os.kill(process.pid, signal.SIGKILL)
     process.wait(timeout=30)
-    assert store.garbage().folders == (partial,)
+    assert store.garbage() == Garbage((), (partial,))
     artifact = Store(store.root, Reporter()).ensure(TRAIN, writes(by="second"))
     assert (artifact.folder / "by").read_text() == "second"
     assert "waiting" not in capsys.readouterr().err
@@ -263,7 +263,37 @@ def test_gc_frees_what_no_run_needs_and_nothing_else(filled):
         assert store.has(steps["other"]) is dry
     assert all(store.has(steps[name]) for name in ("images", "train", "first", "second"))
     assert tree(store.root / "runs") == before
-    assert gc(store) == {"freed": [], "bytes": 0, "dry_run": False}
+    assert gc(store) == {"freed": [], "bytes": 0, "unfinished_bytes": 0, "dry_run": False}
+
+
+def test_gc_keeps_what_a_killed_training_would_go_on_from_unless_asked(filled):
+    store, _ = filled
+    partial = store.root / "partial" / "train-abc"
+    partial.mkdir(parents=True)
+    (partial / "state").write_text("half way")
+    kept = gc(store)
+    assert (kept["unfinished_bytes"], partial.exists()) == (8, True)
+    freed = gc(store, "--unfinished")
+    assert freed["freed"] == ["partial/train-abc"]
+    assert not partial.exists()
+
+
+def test_a_changed_record_is_found(filled):
+    store, steps = filled
+    path = store.folder(steps["train"].id) / "artifact.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 7'))
+    answer = invoke("verify", "--results", store.root, "--json")
+    assert answer.exit_code == 1
+    assert answer.json["problems"] == [f"{steps['train'].id}: its record has changed since it was written"]
+
+
+def test_published_files_may_be_read_by_those_who_may_read_the_store(store):
+    def make(folder):
+        (folder / "w").write_text("weights")
+        (folder / "w").chmod(0o600)
+
+    folder = store.ensure(TRAIN, make).folder
+    assert (folder / "w").stat().st_mode == (folder / "artifact.json").stat().st_mode
 
 
 def test_what_two_runs_share_goes_with_the_second(filled):
@@ -314,6 +344,6 @@ def test_no_text_leads_out_of_the_store(store, tmp_path, text):
     before = tree(tmp_path)
     for command in (("store", "rm"), ("show",), ("verify",)):
         answer = invoke(*command, text, "--results", store.root)
-        assert answer.exit_code == 1
+        assert answer.exit_code == 2
         assert len(answer.stderr.splitlines()) == 1
     assert tree(tmp_path) == before

@@ -138,7 +138,7 @@ def test_few_positives_are_said_and_shown(results, record):
     few = [row for row in by_count.values() if "matches the prevalence" in row["reason"]]
     assert few
     assert not any(row["feasible"] for row in few)
-    assert "not feasible" in invoke("show", record["run_id"], "--results", results).stdout
+    assert "* not feasible" in invoke("show", record["run_id"], "--results", results).stdout
 
 
 # The same again
@@ -268,7 +268,7 @@ def test_tuning_on_val_is_shown_in_every_table(results, tuned_on_val, record):
     assert made["tune"] == made["passport"]["tune"] == "val"
     assert made["passport"]["id"] == record["passport"]["id"]
     details = invoke("show", made["run_id"], "--results", results).stdout
-    assert "tuned on" in details
+    assert "fitted on val" in details.splitlines()[0]
     assert "thresholds fitted on val" in details
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 import struct
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import sha256
 
 _NESTED_UNDER = ("state_dict", "model", "model_state_dict")
 _OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
@@ -45,8 +45,7 @@ def weights_hash(path: Path) -> str:
         CxrbenchError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -7,7 +7,7 @@ import rich_click as click
 from cxrbench.cli.common import Output, common
 
 
-@click.group()
+@click.group(epilog="Example: cxrbench plugins list")
 def plugins() -> None:
     """Plugins: packages that add components to cxrbench."""
 

@@ -184,12 +184,12 @@ def _do(workflow: Workflow, jobs: list[Job], output: Output) -> None:
 
 
 def _plan(workflow: Workflow, jobs: list[Job], output: Output) -> None:
+    from cxrbench.plan import disk_bytes
     from cxrbench.report.tables import plan_table
 
     plans = [job.plan() for job in jobs]
-    trainings = {plan.train: plan for plan in plans if plan.trains}
-    new_images = {plan.images: plan.images_bytes for plan in plans}
-    disk = sum(new_images.values()) + sum(plan.training_bytes for plan in trainings.values())
+    trainings = {plan.train for plan in plans if plan.trains}
+    disk = disk_bytes(plans)
     document = {"trainings": len(trainings), "disk_bytes": disk, "runs": [plan.record() for plan in plans]}
     output.document(document)
     output.show(*plan_table(plans, len(trainings), disk))

@@ -9,7 +9,7 @@ import rich_click as click
 from cxrbench.cli.common import Output, common, complete_runs, results_option
 
 
-@click.group()
+@click.group(epilog="Example: cxrbench store gc --dry-run")
 def store() -> None:
     """The store: remove runs, free what no run needs."""
 
@@ -35,17 +35,28 @@ def remove(runs: tuple[str, ...], results: Path, output: Output) -> None:
 
 @store.command("gc", epilog="Example: cxrbench store gc --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
+@click.option("--unfinished", is_flag=True, help="Also free the state of killed trainings.")
 @results_option
 @common
-def collect(dry_run: bool, results: Path, output: Output) -> None:
-    """Free what no run needs: artifacts behind removed runs, and work that nobody goes on with."""
+def collect(dry_run: bool, unfinished: bool, results: Path, output: Output) -> None:
+    """Free what no run needs: artifacts behind removed runs.
+
+    The state of a killed training is kept, because the same command goes on from there; it is freed with
+    --unfinished.
+    """
+    from cxrbench.files import size_of
     from cxrbench.store import Store
 
     opened = Store(results, output.reporter, create=False)
     garbage = opened.garbage()
+    folders = garbage.folders + (garbage.unfinished if unfinished else ())
+    sizes = {folder.relative_to(results).as_posix(): size_of(folder) for folder in folders}
+    kept = 0 if unfinished else sum(map(size_of, garbage.unfinished))
     if not dry_run:
-        opened.collect(garbage)
-    names = [folder.relative_to(results).as_posix() for folder in garbage.folders]
-    output.document({"freed": names, "bytes": garbage.bytes, "dry_run": dry_run})
+        opened.collect(folders)
+    freed = sum(sizes.values())
+    output.document({"freed": list(sizes), "bytes": freed, "unfinished_bytes": kept, "dry_run": dry_run})
     verb = "would free" if dry_run else "freed"
-    output.show(*names, f"{verb} {garbage.bytes / 1e6:.1f} MB in {len(names)} folders")
+    output.show(*sizes, f"{verb} {freed / 1e6:.1f} MB in {len(sizes)} folders")
+    if kept:
+        output.show(f"kept {kept / 1e6:.1f} MB of unfinished work; --unfinished frees it")

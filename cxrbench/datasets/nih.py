@@ -6,7 +6,6 @@ Classification and Localization of Common Thorax Diseases", in its later form wi
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import re
@@ -21,7 +20,8 @@ import pandas as pd
 from PIL import Image
 
 from cxrbench.collection import BOX_COLUMNS, Collection
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.files import sha256
 from cxrbench.findings import NIH_FINDINGS, NO_FINDING, canonical_finding
 from cxrbench.task import Task
 
@@ -108,7 +108,7 @@ class Nih:
             manifest=manifest,
             labels=_label_matrix(table[_LABELS], table_path),
             boxes=_read_boxes(folder / BOX_TABLE, ids),
-            label_version=f"{table_path.name} {_sha256(table_path)[:12]}",
+            label_version=f"{table_path.name} {sha256(table_path)[:12]}",
             listed={name: len(names) for name, names in lists.items()},
             notes=_notes(
                 here=len(ids),
@@ -150,9 +150,9 @@ class Nih:
 
 def _require_root(root: Path | None) -> Path:
     if root is None:
-        raise CxrbenchError(f"The data set nih needs --data-root DIR; {_LAYOUT}.")
+        raise UsageError(f"The data set nih needs --data-root DIR; {_LAYOUT}.")
     if not root.is_dir():
-        raise CxrbenchError(f"There is no folder {root}; {_LAYOUT}.")
+        raise UsageError(f"There is no folder {root}; {_LAYOUT}.")
     return root
 
 
@@ -294,11 +294,6 @@ def _notes(*, here: int, listed: int, unlisted: int, unlabelled: int, ageless: i
         ),
     )
     return tuple(sentence for applies, sentence in sentences if applies)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_8_bit(values: NDArray[np.integer]) -> NDArray[np.uint8]:

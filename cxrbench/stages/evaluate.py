@@ -49,6 +49,7 @@ def run(
     probabilities: FloatArray,
     points: Mapping[str, OperatingPoint],
     calibrated: Mapping[str, FloatArray],
+    fitted: Mapping[str, int],
     tune_labels: FloatArray,
 ) -> None:
     """Evaluate on test.
@@ -62,6 +63,7 @@ def run(
         probabilities: ``[n, c]``, what decisions are made from.
         points: the operating point of each class.
         calibrated: probabilities ``[n, c]`` by calibrator, ``none`` being the raw ones.
+        fitted: for how many classes each calibrator had enough labels to be fitted.
         tune_labels: ``[m, c]``, whose prevalence the null row predicts.
     """
     thresholds = np.array([points[name].threshold for name in task.classes])
@@ -85,6 +87,7 @@ def run(
                 name: {
                     "macro_ece": macro(expected_calibration_error(p, labels)),
                     "macro_brier": macro(brier(p, labels)),
+                    "fitted": fitted[name],
                 }
                 for name, p in calibrated.items()
             },

@@ -16,7 +16,7 @@ from cxrbench.specs import RunSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows, loader
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.loop import network_inputs
+from cxrbench.training.views import network_inputs
 
 VERSION = "1"
 """Changes when the same checkpoint and pixels give other logits."""

@@ -31,6 +31,10 @@ VERSION = "1"
 SCHEMA_VERSION = 1
 """Of ``run.json``."""
 
+_CONFIG_HEAD = (
+    "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root where it had one).\n\n"
+)
+
 _EXAMPLE_SIDE = 256
 """Side in pixels at which example images are drawn, where the data set draws them."""
 
@@ -58,14 +62,18 @@ def run(
     threshold: Artifact,
     evaluation: Artifact,
     artifacts: Sequence[str],
+    listed: Mapping[str, int],
+    notes: Sequence[str],
     examples: Sequence[Example],
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
 
-    ``options`` are those of each component that differ from its defaults, by kind.
+    ``options`` are those of each component that differ from its defaults, by kind; ``listed`` and
+    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`.
     """
     evaluated = read_json(evaluation.folder / "metrics.json")
     trained = read_json(training.folder / "training.json")
+    epochs = pd.read_csv(training.folder / "epochs.csv")
     write_json(
         folder / "run.json",
         {
@@ -79,12 +87,15 @@ def run(
             "seed": spec.seed,
             "tune": spec.tune,
             "parameters": trained["parameters"],
-            "training_seconds": training.record["seconds"],
+            "training_seconds": float(epochs["seconds"].sum()),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
             "passport": passport.record(),
+            "listed": dict(listed),
+            "notes": list(notes),
             "spec": spec.model_dump(mode="json"),
             "artifacts": list(artifacts),
+            "training": f"artifacts/{training.id}",
             "weights": f"artifacts/{training.id}/weights.safetensors",
             "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
         },
@@ -100,7 +111,7 @@ def run(
     draw_run(
         folder,
         title=title(passport.dataset, run_id),
-        epochs=pd.read_csv(folder / "epochs.csv"),
+        epochs=epochs,
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
         calibration=pd.read_csv(folder / "calibration.csv"),
@@ -141,9 +152,7 @@ def examples_of(
 
 def as_toml(spec: RunSpec) -> str:
     """The spec as a file that ``cxrbench run --config`` takes."""
-    return "# cxrbench run --config THIS_FILE repeats the run.\n\n" + tomli_w.dumps(
-        _without_none(spec.model_dump(mode="json"))
-    )
+    return _CONFIG_HEAD + tomli_w.dumps(_without_none(spec.model_dump(mode="json")))
 
 
 def _without_none(value: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cxrbench.files import read_json, write_json
 from cxrbench.interfaces import OperatingPoint, ThresholdStrategy
+from cxrbench.roles import Role
 from cxrbench.stages.calibrate import enough_of_both
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ def run(
     labels: FloatArray,
     min_positives: int,
     *,
+    role: Role,
     calibrated: bool,
 ) -> None:
     """Write ``thresholds.json``: for each class its threshold, whether it is feasible, and why not."""
     points = list(strategy.fit(probabilities, labels, calibrated=calibrated))
     if min_positives:
         for column in np.flatnonzero(~enough_of_both(labels, min_positives)):
-            points[column] = prevalence_matching(probabilities[:, column], labels[:, column], min_positives)
+            points[column] = prevalence_matching(
+                probabilities[:, column], labels[:, column], min_positives, role
+            )
     write_json(
         folder / "thresholds.json",
         {
@@ -42,18 +46,21 @@ def run(
     )
 
 
-def prevalence_matching(probabilities: FloatArray, labels: FloatArray, min_positives: int) -> OperatingPoint:
+def prevalence_matching(
+    probabilities: FloatArray, labels: FloatArray, min_positives: int, role: Role
+) -> OperatingPoint:
     """The threshold at which as many images are called positive as are, where labels are too few for more.
 
     Without any positive (or negative) the threshold is undefined: NaN.
     """
     known = ~np.isnan(labels)
     positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
-    few = f"{positives} positives and {negatives} negatives on tune, under {min_positives}"
+    scarce, count = ("positives", positives) if positives <= negatives else ("negatives", negatives)
+    few = f"{scarce} on {role}: {count}, fewer than {min_positives}"
     if positives == 0 or negatives == 0:
-        return OperatingPoint(float("nan"), False, f"{few}: no threshold")
+        return OperatingPoint(float("nan"), False, f"{few}; no threshold")
     descending = np.sort(probabilities[known])[::-1]
-    return OperatingPoint(float(descending[positives - 1]), False, f"{few}: matches the prevalence")
+    return OperatingPoint(float(descending[positives - 1]), False, f"{few}; matches the prevalence")
 
 
 def read_points(folder: Path) -> dict[str, OperatingPoint]:

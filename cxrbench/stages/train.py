@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,9 +19,6 @@ from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.loop import Training, train
 from cxrbench.training.randomness import derive
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 VERSION = "1"
 """Changes when the same inputs train to another network."""
@@ -60,43 +56,22 @@ def run(
     finished = folder / "training.json"
     trains = not finished.exists()
     if trains:
-        _train(folder, spec, backbone, loss, task, rows, network, device, reporter)
-        write_json(finished, _facts(spec, network, device))
-    # Last of all: killed before this, the training is known to be finished and not repeated.
-    TrainingState(folder).clear()
-    return trains
-
-
-def _train(
-    folder: Path,
-    spec: RunSpec,
-    backbone: Backbone,
-    loss: Loss,
-    task: Task,
-    rows: dict[Role, Rows],
-    network: nn.Module,
-    device: torch.device,
-    reporter: Reporter,
-) -> None:
-    labels: NDArray[np.float64] | None = rows["train"].labels
-    if labels is None:
-        raise ValueError("training needs labels")
-    train(
-        Training(
+        training = Training(
             network=network,
             backbone=backbone,
-            loss=loss.build(labels, task.classes),
+            loss=loss.build(rows["train"].known_labels, task.classes),
             task=task,
             train=rows["train"],
             val=rows["val"],
             image_size=spec.image_size,
             seed=spec.seed,
             spec=spec.training,
-        ),
-        folder,
-        device,
-        reporter,
-    )
+        )
+        train(training, folder, device, reporter)
+        write_json(finished, _facts(spec, network, device))
+    # Last of all: killed before this, the training is known to be finished and not repeated.
+    TrainingState(folder).clear()
+    return trains
 
 
 def _facts(spec: RunSpec, network: nn.Module, device: torch.device) -> dict[str, Any]:

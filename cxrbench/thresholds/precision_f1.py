@@ -74,7 +74,7 @@ class PrecisionF1:
     def search(
         self, probabilities: FloatArray, labels: FloatArray, *, calibrated: bool
     ) -> tuple[list[OperatingPoint], FloatArray]:
-        """The operating points and the F1 found at each, ``[c]``: 0 where 0.5 stands in for a search."""
+        """The operating points and the F1 found at each, ``[c]``: NaN where 0.5 stands in for it."""
         grid, infeasible = self._resolve(calibrated)
         swept = (
             sweep_scores(probabilities, labels)
@@ -105,7 +105,7 @@ class PrecisionF1:
                     )
                 )
             else:
-                best[c] = 0.0
+                best[c] = np.nan
                 points.append(OperatingPoint(_HALF, feasible=False, reason=f"{unreached}: 0.5"))
         return points, best
 

@@ -58,6 +58,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    @property
+    def known_labels(self) -> NDArray[np.float64]:
+        """The labels, of rows that were gathered with them."""
+        if self.labels is None:
+            raise ValueError("these rows were gathered without labels")
+        return self.labels
+
     def id_hashes(self) -> NDArray[np.uint64]:
         """See :func:`cxrbench.data.hash_ids`."""
         return hash_ids(self.image_ids)

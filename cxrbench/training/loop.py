@@ -35,11 +35,10 @@ from cxrbench.training.checkpoint import (
 from cxrbench.training.devices import Precision, accelerator_for
 from cxrbench.training.log import TrainingLog
 from cxrbench.training.randomness import derive, uniforms
-from cxrbench.training.views import DRAWS, augmented_view, central_view, normalised
+from cxrbench.training.views import DRAWS, network_inputs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from numpy.typing import NDArray
 
     from cxrbench.interfaces import LossFunction
 
@@ -235,24 +234,6 @@ def _train_epoch(
     return losses, times
 
 
-def network_inputs(
-    backbone: Backbone, batch: Batch, image_size: int, channels_last: bool, draws: Tensor | None = None
-) -> list[Tensor]:
-    """What the network's ``forward`` takes, from a batch; augmented where there are ``draws``."""
-    inputs = []
-    for name in backbone.inputs:
-        if name == "patient":
-            inputs.append(batch["patient"])
-            continue
-        pixels = batch["pixels"]
-        view = (
-            central_view(pixels, image_size) if draws is None else augmented_view(pixels, image_size, draws)
-        )
-        image = normalised(view, backbone.mean, backbone.std)
-        inputs.append(image.contiguous(memory_format=torch.channels_last) if channels_last else image)
-    return inputs
-
-
 def _validate(training: Training, network: nn.Module, accelerator: Accelerator) -> dict[str, float]:
     """Loss and figures on val, in the training's precision; F1 at the best threshold of each finding."""
     network.eval()
@@ -265,8 +246,10 @@ def _validate(training: Training, network: nn.Module, accelerator: Accelerator) 
             )
             parts.append(network(*inputs).float().cpu())
         logits = torch.cat(parts)
-        labels = _labels(training.val)
+        labels = training.val.known_labels
         loss = float(training.loss(logits, torch.from_numpy(labels.astype(np.float32))))
+        if np.isnan(labels).all():
+            loss = math.nan
     probabilities = training.task.probabilities(logits.numpy())
     thresholds, f1 = best_f1(probabilities, labels)
     counts = confusion(training.task.decide(probabilities, thresholds), labels)
@@ -277,12 +260,6 @@ def _validate(training: Training, network: nn.Module, accelerator: Accelerator) 
         "macro_f1": macro(f1),
         "macro_auc": macro(auc(probabilities, labels)),
     }
-
-
-def _labels(rows: Rows) -> NDArray[np.float64]:
-    if rows.labels is None:
-        raise ValueError("training needs labels")
-    return rows.labels
 
 
 def _concrete(spec: TrainingSpec) -> Precision:
@@ -322,5 +299,6 @@ def _epoch_line(row: dict[str, Any], spec: TrainingSpec) -> str:
         f"epoch {row['epoch']:>2}/{spec.epochs}"
         f"  loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}"
         f"  AUC {row['macro_auc']:.3f}  F1 {row['macro_f1']:.3f}"
-        f"  {row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s{'  *' if row['best'] else ''}"
+        f"  {row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s"
+        f"{'  best so far' if row['best'] else ''}"
     )

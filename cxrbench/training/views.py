@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cxrbench.interfaces import Backbone
+from cxrbench.training.batches import Batch
+
 DRAWS = 3
 """Uniform numbers that an augmented view of one image takes."""
 
@@ -51,3 +54,21 @@ def normalised(view: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     """Grey ``[B, 1, S, S]`` in 0..1 as the network's channels ``[B, len(mean), S, S]``, normalised."""
     shape = (1, len(mean), 1, 1)
     return (view - view.new_tensor(mean).view(shape)) / view.new_tensor(std).view(shape)
+
+
+def network_inputs(
+    backbone: Backbone, batch: Batch, image_size: int, channels_last: bool, draws: Tensor | None = None
+) -> list[Tensor]:
+    """What the network's ``forward`` takes, from a batch; augmented where there are ``draws``."""
+    inputs = []
+    for name in backbone.inputs:
+        if name == "patient":
+            inputs.append(batch["patient"])
+            continue
+        pixels = batch["pixels"]
+        view = (
+            central_view(pixels, image_size) if draws is None else augmented_view(pixels, image_size, draws)
+        )
+        image = normalised(view, backbone.mean, backbone.std)
+        inputs.append(image.contiguous(memory_format=torch.channels_last) if channels_last else image)
+    return inputs

@@ -79,7 +79,7 @@ def evaluated(folder, labels, probabilities, points=None):
     points = points or dict.fromkeys(CLASSES, OperatingPoint(0.5))
     ids = pd.Index([f"i{row}" for row in range(len(labels))])
     tables = {"none": probabilities, "temperature": np.clip(probabilities * 0.9, 0, 1)}
-    evaluate.run(folder, TASK, ids, labels, probabilities, points, tables, labels)
+    evaluate.run(folder, TASK, ids, labels, probabilities, points, tables, dict.fromkeys(tables, 3), labels)
     return json.loads((folder / "metrics.json").read_text())
 
 
@@ -217,7 +217,7 @@ def test_min_positives_0_still_asks_for_one_of_each_class():
 )
 def test_prevalence_matching_calls_as_many_as_there_are(probabilities, labels, threshold_, called):
     probabilities, labels = np.array(probabilities), np.array(labels, dtype=float)
-    point = threshold.prevalence_matching(probabilities, labels, 10)
+    point = threshold.prevalence_matching(probabilities, labels, 10, "tune")
     assert point.threshold == threshold_
     assert not point.feasible
     assert "matches the prevalence" in point.reason
@@ -226,7 +226,7 @@ def test_prevalence_matching_calls_as_many_as_there_are(probabilities, labels, t
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1], [np.nan, np.nan]])
 def test_with_one_class_there_is_no_threshold(labels):
-    point = threshold.prevalence_matching(np.array([0.2, 0.7]), np.array(labels, dtype=float), 10)
+    point = threshold.prevalence_matching(np.array([0.2, 0.7]), np.array(labels, dtype=float), 10, "tune")
     assert np.isnan(point.threshold)
     assert not point.feasible
     assert "no threshold" in point.reason
@@ -244,10 +244,10 @@ def test_only_findings_with_enough_of_both_are_left_to_the_strategy(tmp_path, le
     labels, probabilities = matrices(0, unknown=0)
     labels[:, 1] = 0
     labels[9:, 2] = 0
-    threshold.run(tmp_path, Half(), CLASSES, probabilities, labels, least, calibrated=True)
+    threshold.run(tmp_path, Half(), CLASSES, probabilities, labels, least, role="val", calibrated=True)
     points = threshold.read_points(tmp_path)
     assert list(points) == list(CLASSES)
     assert sum(point.reason == "calibrated True" for point in points.values()) == own
     if least:
         assert np.isnan(points["B"].threshold)
-        assert "positives" in points["C"].reason
+        assert points["C"].reason.startswith("positives on val: ")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
-from cxrbench.statistics.operating import best_f1, counts_at
+from cxrbench.statistics.operating import best_f1
+from cxrbench.statistics.sweep import sweep_grid
 
 SCORES = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.3, 0.30000000000000004, 0.65, 1.0])
 TABLES = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
@@ -16,6 +17,11 @@ TABLES = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
         arrays(float, shape, elements=st.sampled_from([0.0, 1.0, np.nan]), fill=st.nothing()),
     )
 )
+
+
+def counts_at(probabilities, labels, grid):
+    swept = sweep_grid(probabilities, labels, grid)
+    return swept.tp, swept.fp
 
 
 @given(TABLES, st.lists(SCORES, min_size=1, max_size=6).map(sorted))
