@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.registry import NAME, Component
@@ -135,6 +136,39 @@ def instantiate(component: Component, options: Mapping[str, Any]) -> Any:
     """
     checked = _checked(component, options)
     return component.load()(**{name: getattr(checked, name) for name in type(checked).model_fields})
+
+
+def describe(component: Component) -> list[dict[str, Any]]:
+    """The options of a component for people: name, type in words, whether it is required, default."""
+    fields = option_model(component).model_fields
+    return [
+        {
+            "name": name,
+            "type": _type_in_words(info),
+            "required": info.is_required(),
+            "default": None if info.is_required() else info.default,
+        }
+        for name, info in fields.items()
+        if name not in component.fixed
+    ]
+
+
+def _type_in_words(info: FieldInfo) -> str:
+    """Such as ``float, ≥ 0, ≤ 1`` or ``one of steps, scores``."""
+    annotation = info.annotation
+    if get_origin(annotation) is Literal:
+        return f"one of {', '.join(map(str, get_args(annotation)))}"
+    if any(get_origin(part) in (Mapping, dict, list, tuple) for part in (annotation, *get_args(annotation))):
+        return "table or list, in TOML"
+    base = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = [
+        f"{sign} {getattr(limit, name)}"
+        for limit in info.metadata
+        for name, sign in signs.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return ", ".join([base, *limits])
 
 
 def _explain(values: Mapping[str, Any], error: ValidationError) -> str:

@@ -165,9 +165,9 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         table = first["loc"][0] if len(first["loc"]) > 1 else None
         fields = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
         if first["type"] == "extra_forbidden":
-            raise UsageError(
-                f"There is no setting '{where}'; there are {', '.join(fields.model_fields)}."
-            ) from error
+            elsewhere = fields is RunSpec and where in TrainingSpec.model_fields
+            hint = f"write training.{where}" if elsewhere else f"there are {', '.join(fields.model_fields)}"
+            raise UsageError(f"There is no setting '{where}'; {hint}.") from error
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."

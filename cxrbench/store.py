@@ -247,7 +247,11 @@ class Store:
         """Every run."""
         for id_ in self.ids():
             if id_.startswith(f"{RUN_STAGE}/"):
-                yield self.read(id_)
+                try:
+                    yield self.read(id_)
+                except CxrbenchError as error:
+                    # One damaged record must not hide the other runs.
+                    self._reporter.warn(str(error))
 
     def find_run(self, text: str) -> Artifact:
         """The run whose id is ``text``, or starts or ends with it, and no other.

@@ -207,7 +207,6 @@ def test_a_changed_label_changes_the_keys_of_the_stages_that_read_it(tmp_path, m
     [
         ({"seed": 1}, ALL),
         ({"loss": "bce"}, ALL),
-        ({"backbone": "timm/test_resnet", "image_size": 96}, ALL),
         ({"image_size": 96}, []),  # this network sees no image
         ({"training": {"epochs": 3, "precision": "fp32"}}, ALL),
         ({"min_positives": 3}, ALL[2:]),
@@ -222,6 +221,11 @@ def test_a_changed_label_changes_the_keys_of_the_stages_that_read_it(tmp_path, m
 def test_a_changed_setting_changes_the_keys_of_the_stages_that_use_it(tmp_path, given, changed):
     before, after = keys(job_of(tmp_path)), keys(job_of(tmp_path, **given))
     assert [stage for stage in ALL if before[stage] != after[stage]] == changed
+
+
+def test_another_image_size_is_another_network_where_it_sees_images(tmp_path):
+    one, other = (keys(job_of(tmp_path, backbone="timm/test_resnet", image_size=side)) for side in (32, 64))
+    assert not any(one[stage] == other[stage] for stage in ALL)
 
 
 def test_a_network_that_sees_no_image_does_not_depend_on_pixels(tmp_path):

@@ -301,3 +301,8 @@ def test_a_resolved_run_resolves_to_itself(registry, threshold):
     spec = resolve({"dataset": "recommending", "thresholds": use}, registry)
     assert spec.thresholds.options["threshold"] == threshold
     assert resolve(spec.model_dump(mode="json"), registry) == spec
+
+
+def test_a_setting_of_the_training_written_beside_it_is_sent_there():
+    with pytest.raises(UsageError, match=r"There is no setting 'epochs'; write training\.epochs\."):
+        check({"epochs": 3})

@@ -296,6 +296,12 @@ def test_published_files_may_be_read_by_those_who_may_read_the_store(store):
     assert (folder / "w").stat().st_mode == (folder / "artifact.json").stat().st_mode
 
 
+def test_a_damaged_run_does_not_hide_the_others(filled):
+    store, steps = filled
+    (store.folder(steps["first"].id) / "artifact.json").write_text("{")
+    assert [run.id for run in store.runs()] == [steps["second"].id]
+
+
 def test_what_two_runs_share_goes_with_the_second(filled):
     store, steps = filled
     gc(store)
