@@ -1,7 +1,8 @@
-"""Who may read what: the role of each image, and the passport that says so.
+"""Who may read what: the role of each image.
 
 train fits weights · val stops and selects · tune fits calibration and thresholds · test is only ever
-evaluated. Roles follow from the patient's id alone, so every part of a data set keeps its roles.
+evaluated. Roles follow from the official list and the patient's id alone, so every part of a data set
+keeps its roles.
 """
 
 from __future__ import annotations
