@@ -85,14 +85,8 @@ class Data:
         self._unpublished = collection.labels.sort_index()
         self._label_version = collection.label_version
         self._label_steps = {role: self._label_step(role) for role in ROLES}
-        self.manifest_step = Step(
-            "manifest",
-            {
-                "schema": 1,
-                "dataset": self.name,
-                "content": _hash_frame(self.manifest.assign(role=self.roles)),
-            },
-        )
+        content = [_hash_frame(self.manifest.assign(role=self.roles)), _hash_frame(self.boxes)]
+        self.manifest_step = Step("manifest", {"schema": 1, "dataset": self.name, "content": content})
         _require_every_role(collection, self.roles)
 
     def image_ids(self, role: Role) -> pd.Index[str]:

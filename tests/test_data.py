@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -221,6 +222,19 @@ def test_a_changed_label_changes_the_keys_of_the_stages_that_read_it(tmp_path, m
 def test_a_changed_setting_changes_the_keys_of_the_stages_that_use_it(tmp_path, given, changed):
     before, after = keys(job_of(tmp_path)), keys(job_of(tmp_path, **given))
     assert [stage for stage in ALL if before[stage] != after[stage]] == changed
+
+
+def test_a_changed_box_is_another_manifest_and_trains_nothing(tmp_path, monkeypatch):
+    class Moved(Phantom):
+        def read(self, root):
+            found = super().read(root)
+            return replace(found, boxes=found.boxes.assign(x=found.boxes["x"] / 2))
+
+    one = job_of(tmp_path).steps
+    monkeypatch.setattr("cxrbench.datasets.phantom.Phantom", Moved)
+    other = job_of(tmp_path).steps
+    assert one.evaluation.id == other.evaluation.id
+    assert one.run.id != other.run.id
 
 
 def test_another_image_size_is_another_network_where_it_sees_images(tmp_path):
