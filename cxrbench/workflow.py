@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cxrbench.backbones.weights import weights_hash
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
@@ -25,7 +23,8 @@ from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES, Role
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
-from cxrbench.store import RUN_STAGE, Artifact, Step, Store
+from cxrbench.steps import Steps, steps_of
+from cxrbench.store import Artifact, Store
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import best_precision, check_precision
 from cxrbench.training.images import Images, PixelIdentities, stored_side
@@ -40,29 +39,6 @@ CALIBRATORS_SHOWN = ("none", "temperature")
 
 _DECIDE_THE_NETWORK = {"dataset", "backbone", "loss", "image_size", "weights", "seed", "training"}
 """Two specs that agree in these fields train one network."""
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The steps of one run, each addressed by its inputs."""
-
-    train: Step
-    predictions: dict[Role, Step]
-    calibrations: dict[str, Step]
-    threshold: Step
-    evaluation: Step
-    run: Step
-
-    def in_order(self) -> list[Step]:
-        """As they are done."""
-        return [
-            self.train,
-            *self.predictions.values(),
-            *self.calibrations.values(),
-            self.threshold,
-            self.evaluation,
-            self.run,
-        ]
 
 
 class Workflow:
@@ -177,79 +153,17 @@ class Job:
     @cached_property
     def steps(self) -> Steps:
         """All steps and their keys; nothing is done but the hashing of images whose hash is not known."""
-        spec, data, registry = self.spec, self._data, self._workflow.registry
-        tune: Role = spec.tune
-        used = (self.images.step,) if self.takes_images else ()
-        training = Step(
-            "train",
-            {
-                "version": train.VERSION,
-                "task": [data.task.kind, *data.task.classes],
-                "backbone": self._keyed("backbone"),
-                "loss": self._keyed("loss"),
-                "image_size": spec.image_size if self.takes_images else None,
-                "weights": spec.weights
-                if spec.weights in ("none", "imagenet")
-                else weights_hash(Path(spec.weights)),
-                "seed": spec.seed,
-                "training": spec.training.model_dump(mode="json", exclude_defaults=True),
-                "data": {role: self._seen(role) for role in ("train", "val")},
-            },
-            (data.label_step("train"), data.label_step("val")),
-            used,
+        return steps_of(
+            self.spec,
+            self._data,
+            self._workflow.registry,
+            self._backbone,
+            self._calibrator_uses,
+            self.images if self.takes_images else None,
         )
-        predictions = {
-            role: Step("predict", {"version": predict.VERSION, "data": self._seen(role)}, (training,), used)
-            for role in dict.fromkeys((tune, "test"))
-        }
-        calibrations = {
-            name: Step(
-                "calibrate",
-                {
-                    "version": calibrate.VERSION,
-                    "calibrator": keyed(use, "calibrator", registry),
-                    "min_positives": spec.min_positives,
-                    "patients": digest(data.patients(tune).to_dict()),
-                },
-                (predictions[tune], data.label_step(tune)),
-            )
-            for name, use in self._calibrator_uses.items()
-        }
-        thresholds = Step(
-            "threshold",
-            {
-                "version": threshold.VERSION,
-                "thresholds": self._keyed("thresholds"),
-                "min_positives": spec.min_positives,
-            },
-            (calibrations[spec.calibrator.name], data.label_step(tune)),
-        )
-        evaluation = Step(
-            "evaluate",
-            {"version": evaluate.VERSION, "calibrator": spec.calibrator.name},
-            (thresholds, predictions["test"], data.label_step("test"), *calibrations.values()),
-        )
-        passport = data.passport(tune)
-        run = Step(
-            RUN_STAGE,
-            {"version": publish.VERSION, "passport": passport.record(), "dataset": self._keyed("dataset")},
-            (evaluation, data.manifest_step),
-            label=publish.label(spec),
-        )
-        return Steps(training, predictions, calibrations, thresholds, evaluation, run)
 
     def _keyed(self, kind: Kind) -> dict[str, Any]:
         return keyed(self.spec.use(kind), kind, self._workflow.registry)
-
-    def _seen(self, role: Role) -> dict[str, str]:
-        """Hashes of what the network sees of a role: image ids, pixels, patient data, if it takes them."""
-        ids = self._data.image_ids(role)
-        seen = {"ids": digest(list(ids))}
-        if self.takes_images:
-            seen["pixels"] = digest(self._opened.identities.loc[ids].to_dict())
-        if "patient" in self._backbone.inputs:
-            seen["patient"] = digest(self._data.patient_vectors(ids))
-        return seen
 
     @property
     def trains(self) -> bool:

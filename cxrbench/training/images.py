@@ -114,6 +114,7 @@ class Images:
     def __init__(self, data: Data, identities: pd.Series[str], image_size: int) -> None:
         self._data = data
         self.side = stored_side(image_size)
+        self.identities = identities
         self._ids = identities.index
         self.step = Step("images", {"schema": 1, "pixels": digest(identities.to_dict()), "side": self.side})
 

@@ -1,0 +1,143 @@
+"""The steps of a run, and what each one's key is made of: all that its result depends on, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrbench.backbones.weights import weights_hash
+from cxrbench.canonical import digest
+from cxrbench.data import Data
+from cxrbench.interfaces import Backbone
+from cxrbench.options import Use
+from cxrbench.registry import Registry
+from cxrbench.roles import Role
+from cxrbench.specs import RunSpec, keyed
+from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
+from cxrbench.store import RUN_STAGE, Step
+from cxrbench.training.images import Images
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one run, each addressed by its inputs."""
+
+    train: Step
+    predictions: dict[Role, Step]
+    calibrations: dict[str, Step]
+    threshold: Step
+    evaluation: Step
+    run: Step
+
+    def in_order(self) -> list[Step]:
+        """As they are done."""
+        return [
+            self.train,
+            *self.predictions.values(),
+            *self.calibrations.values(),
+            self.threshold,
+            self.evaluation,
+            self.run,
+        ]
+
+
+def steps_of(
+    spec: RunSpec,
+    data: Data,
+    registry: Registry,
+    backbone: Backbone,
+    calibrators: Mapping[str, Use],
+    images: Images | None,
+) -> Steps:
+    """The steps of a run.
+
+    Args:
+        spec: the run, resolved.
+        data: its data set.
+        registry: where versions and defaults of components are looked up.
+        backbone: says what of an image or patient the network sees.
+        calibrators: those that are fitted, the chosen one among them, by name.
+        images: the stored images; None where the network sees none.
+    """
+    tune: Role = spec.tune
+    used = (images.step,) if images else ()
+    training = Step(
+        "train",
+        {
+            "version": train.VERSION,
+            "task": [data.task.kind, *data.task.classes],
+            "backbone": keyed(spec.backbone, "backbone", registry),
+            "loss": keyed(spec.loss, "loss", registry),
+            "image_size": spec.image_size if images else None,
+            "weights": _weights(spec.weights),
+            "seed": spec.seed,
+            "training": spec.training.model_dump(mode="json", exclude_defaults=True),
+            "data": {role: _seen(data, role, backbone, images) for role in ("train", "val")},
+        },
+        (data.label_step("train"), data.label_step("val")),
+        used,
+    )
+    predictions = {
+        role: Step(
+            "predict",
+            {"version": predict.VERSION, "data": _seen(data, role, backbone, images)},
+            (training,),
+            used,
+        )
+        for role in dict.fromkeys((tune, "test"))
+    }
+    calibrations = {
+        name: Step(
+            "calibrate",
+            {
+                "version": calibrate.VERSION,
+                "calibrator": keyed(use, "calibrator", registry),
+                "min_positives": spec.min_positives,
+                "patients": digest(data.patients(tune).to_dict()),
+            },
+            (predictions[tune], data.label_step(tune)),
+        )
+        for name, use in calibrators.items()
+    }
+    thresholds = Step(
+        "threshold",
+        {
+            "version": threshold.VERSION,
+            "thresholds": keyed(spec.thresholds, "thresholds", registry),
+            "min_positives": spec.min_positives,
+        },
+        (calibrations[spec.calibrator.name], data.label_step(tune)),
+    )
+    evaluation = Step(
+        "evaluate",
+        {"version": evaluate.VERSION, "calibrator": spec.calibrator.name},
+        (thresholds, predictions["test"], data.label_step("test"), *calibrations.values()),
+    )
+    run = Step(
+        RUN_STAGE,
+        {
+            "version": publish.VERSION,
+            "passport": data.passport(tune).record(),
+            "dataset": keyed(spec.dataset, "dataset", registry),
+        },
+        (evaluation, data.manifest_step),
+        label=publish.label(spec),
+    )
+    return Steps(training, predictions, calibrations, thresholds, evaluation, run)
+
+
+def _weights(weights: str) -> str:
+    """The file's content stands for it, not its path."""
+    return weights if weights in ("none", "imagenet") else weights_hash(Path(weights))
+
+
+def _seen(data: Data, role: Role, backbone: Backbone, images: Images | None) -> dict[str, str]:
+    """Hashes of what the network sees of a role: image ids, and pixels and patient data if it takes them."""
+    ids = data.image_ids(role)
+    seen = {"ids": digest(list(ids))}
+    if images:
+        seen["pixels"] = digest(images.identities.loc[ids].to_dict())
+    if "patient" in backbone.inputs:
+        seen["patient"] = digest(data.patient_vectors(ids))
+    return seen
