@@ -16,6 +16,7 @@ from cxrbench.canonical import digest
 from cxrbench.collection import Collection
 from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Dataset
+from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.roles import ROLES, Role, assign_roles, require_fit_role, shared_patients
 from cxrbench.store import Step, Store
 
@@ -118,9 +119,9 @@ class Data:
         if purpose == "fit":
             require_fit_role(role, reader)
         step = self._label_steps[role]
-        table = pd.read_parquet(self._store.read(step.id).folder / "labels.parquet").set_index("image_id")
+        labels = read_matrix(self._store.read(step.id).folder / "labels.parquet")
         self._store.log_label_read(role, step.id, reader, purpose)
-        return table.to_numpy(dtype=np.float64)
+        return labels
 
     def passport(self, tune: Role) -> Passport:
         """The passport of a run that fits thresholds on ``tune``."""
@@ -178,7 +179,7 @@ class Data:
 
     def _write_labels(self, role: Role, folder: Path) -> None:
         labels = self._unpublished.loc[self.image_ids(role)]
-        labels.rename_axis("image_id").reset_index().to_parquet(folder / "labels.parquet", index=False)
+        write_matrix(labels, folder / "labels.parquet")
 
 
 def _hash_frame(frame: pd.DataFrame) -> str:

@@ -35,9 +35,8 @@ class Failure:
 
     def record(self) -> dict[str, Any]:
         """As JSON, with the same names that a run has."""
-        names: dict[str, Any] = {kind: self.spec.use(kind).name for kind in KINDS}
         return {
-            **names,
+            **self.spec.names(),
             "options": self.options,
             "seed": self.spec.seed,
             "reason": self.reason,

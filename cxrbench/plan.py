@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cxrbench.registry import KINDS
 from cxrbench.specs import RunSpec
 
 _RUN_BYTES = 3_000_000
@@ -47,7 +46,7 @@ class Plan:
     def record(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            **{kind: self.spec.use(kind).name for kind in KINDS},
+            **self.spec.names(),
             "options": self.options,
             "seed": self.spec.seed,
             "tune": self.spec.tune,

@@ -104,6 +104,10 @@ class RunSpec(BaseModel):
         use: Use = getattr(self, kind)
         return use
 
+    def names(self) -> dict[str, str]:
+        """The name of each component, by kind: how records of a run begin."""
+        return {kind: self.use(kind).name for kind in KINDS}
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file: fields of :class:`RunSpec`, all optional.

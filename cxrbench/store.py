@@ -238,21 +238,22 @@ class Store:
     def ids(self) -> list[str]:
         """The id of every published artifact and run."""
         artifacts = sorted(self.root.glob("artifacts/*/*/artifact.json"))
-        runs = sorted(self.root.glob("runs/*/artifact.json"))
         return [
             *(f"{path.parent.parent.name}/{path.parent.name}" for path in artifacts),
-            *(f"{RUN_STAGE}/{path.parent.name}" for path in runs),
+            *(f"{RUN_STAGE}/{name}" for name in self._run_names()),
         ]
+
+    def _run_names(self) -> list[str]:
+        return [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
 
     def runs(self) -> Iterator[Artifact]:
         """Every run."""
-        for id_ in self.ids():
-            if id_.startswith(f"{RUN_STAGE}/"):
-                try:
-                    yield self.read(id_)
-                except CxrbenchError as error:
-                    # One damaged record must not hide the other runs.
-                    self._reporter.warn(str(error))
+        for name in self._run_names():
+            try:
+                yield self.read(f"{RUN_STAGE}/{name}")
+            except CxrbenchError as error:
+                # One damaged record must not hide the other runs.
+                self._reporter.warn(str(error))
 
     def find_run(self, text: str) -> Artifact:
         """The run whose id is ``text``, or starts or ends with it, and no other.
@@ -260,7 +261,7 @@ class Store:
         Raises:
             UsageError: none or several match.
         """
-        names = [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
+        names = self._run_names()
         wanted = text.rstrip("/").rpartition("/")[2]
         matches = (
             [wanted]
@@ -317,7 +318,7 @@ class Store:
             CxrbenchError: a record is damaged, so that what it refers to is not known.
         """
         ids = [self.read(id_).id for id_ in self.ids()]
-        needed = [id_ for id_ in ids if id_.startswith(f"{RUN_STAGE}/")]
+        needed = [f"{RUN_STAGE}/{name}" for name in self._run_names()]
         for path in self.root.glob("locks/live-*.json"):
             if self._is_locked(path.stem):
                 needed += read_json(path)

@@ -91,7 +91,7 @@ class Workflow:
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
-        return Job(self, spec, self.open(spec.dataset))
+        return Job(self, spec, backbone, self.open(spec.dataset))
 
 
 class OpenedData:
@@ -110,12 +110,12 @@ class OpenedData:
 class Job:
     """One run: its steps, and the doing of each."""
 
-    def __init__(self, workflow: Workflow, spec: RunSpec, opened: OpenedData) -> None:
+    def __init__(self, workflow: Workflow, spec: RunSpec, backbone: Backbone, opened: OpenedData) -> None:
         self.spec = spec
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
-        self._backbone: Backbone = self._make("backbone")
+        self._backbone = backbone
         self._loss: Loss = self._make("loss")
         self._strategy: ThresholdStrategy = self._make("thresholds")
         task = self._data.task

@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from cxrbench.reporter import Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from cxrbench.plugins import Plugins
 
@@ -63,6 +64,16 @@ def _console() -> Console:
     width = None if sys.stdout.isatty() else 160
     # Names and reasons may hold brackets that are no markup.
     return Console(highlight=False, markup=False, width=width)
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A plain table of text."""
+    from rich.table import Table
+
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def common(function: F) -> F:

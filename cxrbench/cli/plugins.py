@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common
+from cxrbench.cli.common import Output, columns, common
 
 
 @click.group(epilog="Example: cxrbench plugins list")
@@ -16,8 +16,6 @@ def plugins() -> None:
 @common
 def list_plugins(output: Output) -> None:
     """List installed plugins, with the reason where one is set aside."""
-    from rich.table import Table
-
     from cxrbench.plugins import installed
 
     found = installed().plugins
@@ -39,12 +37,8 @@ def list_plugins(output: Output) -> None:
     if not found:
         output.show("No plugins are installed; the components of cxrbench itself are in 'cxrbench list'.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "package", "status", "components", "import", "reason"):
-        table.add_column(column)
-    for plugin in found:
-        seconds = f"{plugin.import_seconds:.2f} s"
-        table.add_row(
-            plugin.name, plugin.distribution, plugin.status, str(plugin.components), seconds, plugin.reason
-        )
-    output.show(table)
+    rows = [
+        (p.name, p.distribution, p.status, str(p.components), f"{p.import_seconds:.2f} s", p.reason)
+        for p in found
+    ]
+    output.show(columns(("name", "package", "status", "components", "import", "reason"), rows))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from cxrbench.options import Use
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -193,8 +195,7 @@ def _caption(record: Mapping[str, Any]) -> str:
 
 
 def _component(record: Mapping[str, Any], kind: str) -> str:
-    options = ",".join(f"{key}={value}" for key, value in record["options"][kind].items())
-    return f"{record[kind]}:{options}" if options else str(record[kind])
+    return str(Use(name=record[kind], options=record["options"][kind]))
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cxrbench.files import read_json, write_json
 from cxrbench.interfaces import Calibrator
+from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.roles import patient_folds
 from cxrbench.task import Task
 
@@ -56,7 +57,7 @@ def run(
         folder / "calibration.json", {"classes": task.classes, "min_positives": min_positives, **state}
     )
     table = pd.DataFrame(cross, index=patients.index, columns=list(task.classes))
-    table.rename_axis("image_id").reset_index().to_parquet(folder / "tune.parquet", index=False)
+    write_matrix(table, folder / "tune.parquet")
 
 
 def enough_of_both(labels: FloatArray, least: int) -> NDArray[np.bool_]:
@@ -91,5 +92,4 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def read_tune(folder: Path) -> FloatArray:
     """The cross-fitted probabilities ``[n, c]``, in the order of tune's image ids."""
-    table = pd.read_parquet(folder / "tune.parquet").set_index("image_id")
-    return table.to_numpy(dtype=np.float64)
+    return read_matrix(folder / "tune.parquet")

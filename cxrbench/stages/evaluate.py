@@ -11,6 +11,7 @@ import pandas as pd
 
 from cxrbench.files import write_json
 from cxrbench.interfaces import OperatingPoint
+from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.statistics.averages import covered, macro, micro_auc, micro_average_precision, weighted
 from cxrbench.statistics.calibration import brier, expected_calibration_error
 from cxrbench.statistics.decisions import (
@@ -74,8 +75,9 @@ def run(
     table.insert(3, "reason", [points[name].reason for name in task.classes])
     table.to_csv(folder / "per_finding.csv", index=False)
     scores = pd.DataFrame(probabilities, index=image_ids, columns=list(task.classes))
-    scores.rename_axis("image_id").reset_index().to_parquet(folder / "probabilities.parquet", index=False)
-    calibration_table(task, labels, calibrated).to_csv(folder / "calibration.csv", index=False)
+    write_matrix(scores, folder / "probabilities.parquet")
+    calibration = calibration_table(task, labels, calibrated)
+    calibration.to_csv(folder / "calibration.csv", index=False)
     roc_table(task, labels, probabilities).to_csv(folder / "roc.csv", index=False)
     write_json(
         folder / "metrics.json",
@@ -85,11 +87,11 @@ def run(
             "null": null_rows(labels, tune_labels),
             "calibration": {
                 name: {
-                    "macro_ece": macro(expected_calibration_error(p, labels)),
-                    "macro_brier": macro(brier(p, labels)),
+                    "macro_ece": macro(rows["ece"].to_numpy()),
+                    "macro_brier": macro(rows["brier"].to_numpy()),
                     "fitted": fitted[name],
                 }
-                for name, p in calibrated.items()
+                for name, rows in ((n, calibration[calibration["calibrator"] == n]) for n in calibrated)
             },
         },
     )
@@ -208,5 +210,4 @@ def roc_table(task: Task, labels: FloatArray, probabilities: FloatArray) -> pd.D
 
 def read_probabilities(folder: Path) -> FloatArray:
     """The probabilities ``[n, c]`` that decisions are made from, in the order of test's image ids."""
-    table = pd.read_parquet(folder / "probabilities.parquet").set_index("image_id")
-    return table.to_numpy(dtype=np.float64)
+    return read_matrix(folder / "probabilities.parquet")

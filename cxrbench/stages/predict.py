@@ -14,9 +14,9 @@ from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.specs import RunSpec
 from cxrbench.task import Task
-from cxrbench.training.batches import Rows, loader
+from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.views import network_inputs
+from cxrbench.training.inference import logits_of
 
 VERSION = "1"
 """Changes when the same checkpoint and pixels give other logits."""
@@ -38,19 +38,19 @@ def run(
     """
     network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
     load_own_weights(network, checkpoint)
-    channels_last = spec.training.channels_last
-    if channels_last:
+    if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    network = network.to(device).eval()
-    parts = []
-    with torch.inference_mode(), reporter.progress("predicting", len(rows)) as advance:
-        for batch in loader(rows, spec.training.batch_size * 2):
-            moved = {name: tensor.to(device) for name, tensor in batch.items()}
-            parts.append(
-                network(*network_inputs(backbone, moved, spec.image_size, channels_last)).float().cpu()
-            )
-            advance(len(batch["row"]), "")
-    logits = torch.cat(parts)
+    with reporter.progress("predicting", len(rows)) as advance:
+        logits = logits_of(
+            network.to(device),
+            backbone,
+            rows,
+            image_size=spec.image_size,
+            batch_size=spec.training.batch_size,
+            channels_last=spec.training.channels_last,
+            device=device,
+            advance=advance,
+        )
     if not bool(logits.isfinite().all()):
         image = rows.image_ids[int((~logits.isfinite()).any(dim=1).nonzero()[0, 0])]
         raise CxrbenchError(

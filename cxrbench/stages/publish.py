@@ -41,14 +41,7 @@ _EXAMPLE_SIDE = 256
 
 def label(spec: RunSpec) -> str:
     """What a run's id starts with, so that a person can tell runs apart."""
-    names = [
-        spec.dataset.name,
-        spec.backbone.name,
-        spec.loss.name,
-        spec.calibrator.name,
-        spec.thresholds.name,
-    ]
-    return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{spec.seed}"])
+    return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in spec.names().values()), f"s{spec.seed}"])
 
 
 def run(
@@ -79,10 +72,7 @@ def run(
         {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
-            **{
-                kind: spec.use(kind).name
-                for kind in ("dataset", "backbone", "loss", "calibrator", "thresholds")
-            },
+            **spec.names(),
             "options": {kind: dict(given) for kind, given in options.items()},
             "seed": spec.seed,
             "tune": spec.tune,

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,19 +51,20 @@ class PixelIdentities:
 
     def unknown(self) -> int:
         """How many files would have to be read for their hash."""
-        return len(self._split()[1])
+        return len(self._split[1])
 
     def of_all(self) -> pd.Series[str]:
         """The identity of every image of the data set, by image id; files are read where needed."""
-        known, stale = self._split()
+        known, stale = self._split
         if stale:
-            known |= self._hash(stale)
+            known = known | self._hash(stale)
         sources = self._data.sources(self._data.manifest.index)
         identities = [known[source] if source else self._data.drawn_identity(id_) for id_, source in sources]
         return pd.Series(identities, index=self._data.manifest.index, dtype="str")
 
+    @cached_property
     def _split(self) -> tuple[dict[str, str], list[str]]:
-        """Hashes by source that still hold, and the sources whose files have none."""
+        """Hashes by source that still hold, and the sources whose files have none; looked at once."""
         sources = [source for _, source in self._data.sources(self._data.manifest.index) if source]
         stored: dict[str, tuple[int, int, str]] = {}
         if sources and self._path.exists():

@@ -33,6 +33,7 @@ from cxrbench.training.checkpoint import (
     save_weights,
 )
 from cxrbench.training.devices import Precision, accelerator_for
+from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
 from cxrbench.training.randomness import derive, uniforms
 from cxrbench.training.views import DRAWS, network_inputs
@@ -143,7 +144,9 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
                 0 if is_best else done.epochs_since_best + 1,
             )
             step_seconds = sum(times) / len(times)
-            log.steps += [[epoch, step, *row] for step, row in enumerate(zip(losses, times, strict=True), 1)]
+            log.steps += [
+                [epoch, step, *each] for step, each in enumerate(zip(losses, times, strict=True), 1)
+            ]
             log.epochs.append(
                 {
                     "epoch": epoch,
@@ -236,20 +239,20 @@ def _train_epoch(
 
 def _validate(training: Training, network: nn.Module, accelerator: Accelerator) -> dict[str, float]:
     """Loss and figures on val, in the training's precision; F1 at the best threshold of each finding."""
-    network.eval()
-    parts = []
+    logits = logits_of(
+        network,
+        training.backbone,
+        training.val,
+        image_size=training.image_size,
+        batch_size=training.spec.batch_size,
+        channels_last=training.spec.channels_last,
+        device=accelerator.device,
+    )
+    labels = training.val.known_labels
     with torch.inference_mode():
-        for batch in loader(training.val, training.spec.batch_size * 2):
-            moved = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
-            inputs = network_inputs(
-                training.backbone, moved, training.image_size, training.spec.channels_last
-            )
-            parts.append(network(*inputs).float().cpu())
-        logits = torch.cat(parts)
-        labels = training.val.known_labels
         loss = float(training.loss(logits, torch.from_numpy(labels.astype(np.float32))))
-        if np.isnan(labels).all():
-            loss = math.nan
+    if np.isnan(labels).all():
+        loss = math.nan
     probabilities = training.task.probabilities(logits.numpy())
     thresholds, f1 = best_f1(probabilities, labels)
     counts = confusion(training.task.decide(probabilities, thresholds), labels)
