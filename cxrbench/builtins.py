@@ -23,6 +23,35 @@ def register_datasets(register: Register) -> None:
 
 
 @hookimpl
+def register_samplers(register: Register) -> None:
+    """Samplers."""
+    register("none", "cxrbench.samplers.none:NoSampler", version="1", summary="Every image once, as it is")
+
+
+@hookimpl
+def register_preprocessing(register: Register) -> None:
+    """Preprocessing of whole images, before they are stored."""
+    register("none", "cxrbench.preprocessing.none:NoPreprocessing", version="1", summary="Images as they are")
+
+
+@hookimpl
+def register_augmentations(register: Register) -> None:
+    """Augmentations."""
+    register(
+        "none",
+        "cxrbench.augmentations.none:NoAugmentation",
+        version="1",
+        summary="The central crop, as in evaluation",
+    )
+    register(
+        "affine",
+        "cxrbench.augmentations.affine:Affine",
+        version="1",
+        summary="Random crop, rotation and translation in one warp",
+    )
+
+
+@hookimpl
 def register_backbones(register: Register) -> None:
     """Networks."""
     register(

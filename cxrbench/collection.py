@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.roles import ROLES
 from cxrbench.task import Task
 
-MANIFEST_COLUMNS = ("patient_id", "age", "sex", "view", "official", "source")
+MANIFEST_COLUMNS = ("patient_id", "age", "sex", "view", "official", "role", "source")
+OFFICIAL = ("train_val", "test")
 BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height")
 
 
@@ -22,7 +24,9 @@ class Collection:
         task: the classes and how they are decided.
         manifest: indexed by ``image_id`` (unique strings); ``patient_id`` string, ``age`` in years
             (float, NaN unknown), ``sex`` ``M``/``F``/None, ``view`` ``PA``/``AP``/None, ``official``
-            ``train_val``/``test``, ``source`` path below the data root (empty for drawn images).
+            ``train_val``/``test``/None where there is no such list, ``role`` the data set's own
+            ``train``/``val``/``tune``/``test``, None where it gives none, ``source`` path below the data
+            root (empty for drawn images).
         labels: float32, indexed like the manifest, one column a class; 1, 0, NaN unknown.
         boxes: one row an annotated box: ``image_id``, ``finding``, and ``x``, ``y`` (top left),
             ``width``, ``height`` as shares 0..1 of the image's width and height.
@@ -45,8 +49,10 @@ class Collection:
         problems = []
         if tuple(self.manifest.columns) != MANIFEST_COLUMNS:
             problems.append(f"the manifest's columns are {list(self.manifest.columns)}")
-        elif not set(self.manifest["official"]) <= {"train_val", "test"}:
-            problems.append("the manifest's 'official' has values besides train_val and test")
+        else:
+            for column, known in (("official", OFFICIAL), ("role", ROLES)):
+                if not set(self.manifest[column].dropna()) <= set(known):
+                    problems.append(f"the manifest's '{column}' has values besides {', '.join(known)}")
         if not self.manifest.index.is_unique:
             problems.append("image ids repeat")
         if not self.manifest.index.equals(self.labels.index):

@@ -39,6 +39,21 @@ def register_datasets(register: Register) -> None:
 
 
 @hookspec
+def register_samplers(register: Register) -> None:
+    """Register samplers (:class:`cxrbench.interfaces.Sampler`)."""
+
+
+@hookspec
+def register_preprocessing(register: Register) -> None:
+    """Register preprocessing of images (:class:`cxrbench.interfaces.Preprocessing`)."""
+
+
+@hookspec
+def register_augmentations(register: Register) -> None:
+    """Register augmentations (:class:`cxrbench.interfaces.Augmentation`)."""
+
+
+@hookspec
 def register_backbones(register: Register) -> None:
     """Register networks (:class:`cxrbench.interfaces.Backbone`)."""
 

@@ -55,6 +55,64 @@ class Dataset(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class SamplePlan:
+    """What one epoch trains on: rows of the train role, some repeated, some mirrored.
+
+    Attributes:
+        rows: int64 ``[m]``, positions among the images that the plan was made for, in any order.
+        mirrored: bool ``[m]``, whether the row is seen mirrored left to right.
+    """
+
+    rows: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+
+
+class Sampler(Protocol):
+    """Which images of a data set are used at all, and how often training sees each.
+
+    ``draws`` ``[n]`` are uniform numbers in 0..1, one an image, that follow from its id: the only randomness
+    that a sampler has.
+    """
+
+    def subset(self, labels: FloatArray, classes: Sequence[str], draws: FloatArray) -> NDArray[np.bool_]:
+        """Which images ``[n]`` of the whole data set are kept; decided before roles are given.
+
+        ``draws`` do not depend on the run's seed, so that all seeds have one test set.
+        """
+
+    def balance(self, labels: FloatArray, classes: Sequence[str], draws: FloatArray) -> SamplePlan:
+        """What an epoch trains on, of the train role's labels ``[n, c]``; ``draws`` vary with the seed."""
+
+
+class Preprocessing(Protocol):
+    """What is done to a whole image before it is resized and stored, in training and evaluation alike."""
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image ``[height, width]`` of greys 0..255, preprocessed, of the same shape."""
+
+
+class Augmentation(Protocol):
+    """What the network sees of a training image in an epoch, for a whole batch on its device."""
+
+    @property
+    def draws(self) -> int:
+        """How many uniform numbers an image takes each time it is seen."""
+
+    def view(self, pixels: Tensor, size: int, crop: float, draws: Tensor) -> Tensor:
+        """Stored pixels as what the network sees of them, before normalisation.
+
+        Args:
+            pixels: uint8 ``[B, 1, side, side]``, whole images; ``side`` is at least ``size / crop``.
+            size: side of the network's input.
+            crop: share of the image's side that the network sees.
+            draws: float ``[B, self.draws]`` in 0..1, the only randomness.
+
+        Returns:
+            float ``[B, 1, size, size]`` in 0..1.
+        """
+
+
 class Backbone(Protocol):
     """A network, from pixels (and patient data) to one logit for each class."""
 

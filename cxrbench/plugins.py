@@ -22,6 +22,9 @@ SLOW_IMPORT_SECONDS = 0.3
 
 _KIND_OF_HOOK: dict[str, Kind] = {
     "register_datasets": "dataset",
+    "register_samplers": "sampler",
+    "register_preprocessing": "preprocessing",
+    "register_augmentations": "augmentation",
     "register_backbones": "backbone",
     "register_losses": "loss",
     "register_calibrators": "calibrator",

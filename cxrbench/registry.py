@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
 
-Kind = Literal["dataset", "backbone", "loss", "calibrator", "thresholds"]
+Kind = Literal[
+    "dataset", "sampler", "preprocessing", "augmentation", "backbone", "loss", "calibrator", "thresholds"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")

@@ -30,7 +30,7 @@ def patient_share(patient_id: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def role_of(patient_id: str, official: str) -> Role:
+def role_of(patient_id: str, official: str | None) -> Role:
     """The role of a patient's image, from the official list it stands in (``train_val``, ``test``)."""
     if official == "test":
         return "test"

@@ -27,6 +27,22 @@ def _one_use(value: object) -> object:
 OneUse = Annotated[Use, BeforeValidator(_one_use)]
 
 
+class Cycle(BaseModel):
+    """What one cycle of a training does otherwise than the training as a whole.
+
+    Attributes:
+        epochs: passes over the training rows; None: the training's.
+        learning_rate: at the cycle's start; None: the training's.
+        loss: options of the loss that differ in this cycle.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int | None = Field(None, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+    loss: dict[str, Any] = Field(default_factory=dict)
+
+
 class TrainingSpec(BaseModel):
     """How a network is trained.
 
@@ -43,9 +59,14 @@ class TrainingSpec(BaseModel):
         select: what the kept checkpoint is best in on val: macro AUC, macro-F1 at each epoch's best-F1
             thresholds, or loss.
         clip_norm: gradient norm is clipped to this; 0 does not clip.
-        augmentation: ``affine``: random 90% crop, rotation to ±7°, translation to 6%; ``none``.
         precision: ``fp32``, ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the processor has it.
         channels_last: memory layout of images and convolutions.
+        ema: decay a step of an exponential moving average of the weights, which is then what is validated
+            and kept; 0 keeps the weights themselves.
+        compile: whether the network is compiled (Inductor) for training.
+        deterministic: use deterministic algorithms alone, at a cost, so that a GPU repeats itself.
+        cycles: where given, training is these cycles one after another, each with a fresh optimizer and
+            schedule; ``epochs`` is then what a cycle takes that does not say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,9 +82,12 @@ class TrainingSpec(BaseModel):
     early_stopping: int = Field(0, ge=0)
     select: Literal["macro_auc", "macro_f1", "loss"] = "macro_auc"
     clip_norm: float = Field(5.0, ge=0)
-    augmentation: Literal["affine", "none"] = "affine"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
+    ema: float = Field(0.0, ge=0, lt=1)
+    compile: bool = False
+    deterministic: bool = False
+    cycles: tuple[Cycle, ...] = ()
 
 
 class RunSpec(BaseModel):
@@ -71,11 +95,22 @@ class RunSpec(BaseModel):
 
     Attributes:
         dataset: where images and labels come from.
+        split: ``official``: the data set's own roles or lists; ``patient``: 20% of the patients are test,
+            whatever the lists say; ``image``: 72 / 8 / 20 of the images, stratified by their labels, which
+            puts a patient's images into several roles.
+        exclude: a text file of image ids, one a line, that are left out; empty for none.
+        labels: a CSV file of labels that replace the data set's; empty for none.
+        test_dataset: another data set to evaluate on, with the findings that both have.
+        sampler: which images are used, and how often training sees each.
+        preprocessing: what is done to each whole image.
+        augmentation: what training sees of an image.
         backbone: the network.
         loss: the training loss.
         calibrator: what turns logits into the probabilities that decisions use.
         thresholds: the strategy for each finding's operating point.
         image_size: side of the square network input in pixels.
+        crop: share of an image's side that the network sees: its centre in evaluation, a random place
+            in training.
         weights: initial weights: ``none`` (random), ``imagenet``, or a file.
         seed: of weights, order and augmentation; roles do not depend on it.
         tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
@@ -88,11 +123,19 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: OneUse = Use(name="phantom")
+    split: Literal["official", "patient", "image"] = "official"
+    exclude: str = ""
+    labels: str = ""
+    test_dataset: OneUse | None = None
+    sampler: OneUse = Use(name="none")
+    preprocessing: OneUse = Use(name="none")
+    augmentation: OneUse = Use(name="affine")
     backbone: OneUse = Use(name="densenet_fpn")
     loss: OneUse = Use(name="weighted_bce")
     calibrator: OneUse = Use(name="none")
     thresholds: OneUse = Use(name="dynamic")
     image_size: int = Field(224, ge=32, le=4096)
+    crop: float = Field(0.9, gt=0, le=1)
     weights: str = "none"
     seed: int = Field(0, ge=0)
     tune: Literal["tune", "val"] = "tune"

@@ -67,9 +67,11 @@ def steps_of(
         {
             "version": train.VERSION,
             "task": [data.task.kind, *data.task.classes],
+            "augmentation": keyed(spec.augmentation, "augmentation", registry) if images else None,
             "backbone": keyed(spec.backbone, "backbone", registry),
             "loss": keyed(spec.loss, "loss", registry),
             "image_size": spec.image_size if images else None,
+            "crop": spec.crop if images else None,
             "weights": _weights(spec.weights),
             "seed": spec.seed,
             "training": spec.training.model_dump(mode="json", exclude_defaults=True),

@@ -14,7 +14,7 @@ from torch import nn
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
-from cxrbench.interfaces import Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.interfaces import Augmentation, Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
 from cxrbench.options import Use, instantiate
 from cxrbench.plan import Plan
 from cxrbench.predictions import Predictions
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
 CALIBRATORS_SHOWN = ("none", "temperature")
 """Every run shows what these would do to ECE and Brier score, whichever decisions use."""
 
-_DECIDE_THE_NETWORK = {"dataset", "backbone", "loss", "image_size", "weights", "seed", "training"}
+_DECIDE_THE_NETWORK = set(RunSpec.model_fields) - {
+    "calibrator",
+    "thresholds",
+    "tune",
+    "min_positives",
+    "test_dataset",
+}
 """Two specs that agree in these fields train one network."""
 
 
@@ -117,6 +123,7 @@ class Job:
         self._opened, self._data = opened, opened.data
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
+        self._augmentation: Augmentation = self._make("augmentation")
         self._strategy: ThresholdStrategy = self._make("thresholds")
         task = self._data.task
         self._calibrator_uses: dict[str, Use] = {}
@@ -269,6 +276,7 @@ class Job:
             self.spec,
             self._backbone,
             self._loss,
+            self._augmentation,
             self._data.task,
             rows,
             network,
@@ -285,7 +293,7 @@ class Job:
         return (
             f"{size}weights {spec.weights}, {training.epochs} epochs of batches of {training.batch_size}, "
             f"{training.optimizer} {training.learning_rate:g} {training.schedule}, "
-            f"{training.augmentation} augmentation, best by {training.select}, seed {spec.seed}, "
+            f"augmentation {spec.augmentation}, best by {training.select}, seed {spec.seed}, "
             f"{training.precision} on {self._workflow.device.type}"
         )
 

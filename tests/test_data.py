@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import PHANTOM, job_of
 
-from cxrbench.collection import BOX_COLUMNS, Collection
+from cxrbench.collection import BOX_COLUMNS, MANIFEST_COLUMNS, Collection
 from cxrbench.data import Data
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.errors import CxrbenchError
@@ -26,9 +26,9 @@ def collection(patients=60, images=2, *, change=None, drop=()):
         for image in range(images):
             name = f"p{patient:03d}_{image}"
             official = "test" if patient % 4 == 0 else "train_val"
-            rows[name] = (f"p{patient:03d}", 40.0 + patient, "F", "PA", official, "")
+            rows[name] = (f"p{patient:03d}", 40.0 + patient, "F", "PA", official, None, "")
             labels[name] = rng.integers(0, 2, 2)
-    columns = ["patient_id", "age", "sex", "view", "official", "source"]
+    columns = list(MANIFEST_COLUMNS)
     manifest = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("image_id")
     known = pd.DataFrame.from_dict(labels, orient="index", columns=["A", "B"]).astype("float32")
     known = known.rename_axis("image_id")

@@ -54,13 +54,7 @@ def test_built_ins_register_through_the_same_hooks():
     built_in = load_plugins([])
     assert built_in.plugins == ()
     assert {c.source for c in built_in.registry.all()} == {"cxrbench"}
-    assert {c.kind for c in built_in.registry.all()} == {
-        "dataset",
-        "backbone",
-        "loss",
-        "calibrator",
-        "thresholds",
-    }
+    assert {c.kind for c in built_in.registry.all()} == set(KINDS)
 
 
 def test_a_good_plugin_adds_its_components(plugin):

@@ -54,6 +54,9 @@ def test_defaults_hold_where_nobody_says_otherwise(registry):
     assert spec.training == TrainingSpec()
     assert spec.image_size == RunSpec().image_size
     assert {kind: spec.use(kind).name for kind in KINDS} == {
+        "sampler": "none",
+        "preprocessing": "none",
+        "augmentation": "affine",
         "dataset": "content",
         "backbone": "densenet_fpn",
         "loss": "weighted_bce",
@@ -123,7 +126,7 @@ def test_a_published_run_s_file_gives_the_same_run(registry, backbone):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"sede": 1}, "There is no setting 'sede'; there are dataset, backbone"),
+        ({"sede": 1}, "There is no setting 'sede'; there are dataset, split"),
         ({"training": {"epoch": 1}}, "There is no setting 'training.epoch'; there are epochs, batch_size"),
         (
             {"thresholds": {"name": "fixed", "threshold": 1}},
@@ -243,7 +246,7 @@ def test_set_names_a_component_before_its_options(registry):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("youden.x=1", "no component 'youden' is in this run; there are content, densenet_fpn"),
+        ("youden.x=1", "no component 'youden' is in this run; there are content, none, affine, densenet_fpn"),
         ("dynamic.floor=1", "has no option 'floor'"),
         ("dynamic.min_precision=2", "cannot take min_precision='2'"),
         ("training.epoch=1", "There is no setting 'training.epoch'"),

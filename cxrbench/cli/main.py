@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-
 import rich_click as click
 
 from cxrbench import __version__
+from cxrbench.cli.lazy import lazy_group
 
 _COMMANDS = {
     "run": "cxrbench.cli.run:run",
     "list": "cxrbench.cli.listing:list_components",
     "show": "cxrbench.cli.show:show",
+    "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",
     "plugins": "cxrbench.cli.plugins:plugins",
@@ -19,21 +19,9 @@ _COMMANDS = {
 """In the order in which ``--help`` lists them. The modules import what is heavy inside their functions."""
 
 
-class _LazyGroup(click.RichGroup):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = _COMMANDS.get(cmd_name)
-        if target is None:
-            return None
-        module, _, attribute = target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-
 @click.group(
-    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=lazy_group(_COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="cxrbench")
 def main() -> None:

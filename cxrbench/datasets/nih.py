@@ -98,6 +98,7 @@ class Nih:
                 "sex": _one_of(table["sex"], "M", "F"),
                 "view": _one_of(table[_VIEW], "PA", "AP"),
                 "official": [official[image_id] for image_id in ids],
+                "role": None,
                 "source": [sources[image_id] for image_id in ids],
             },
             index=ids,

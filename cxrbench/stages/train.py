@@ -10,7 +10,7 @@ from torch import nn
 
 from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
-from cxrbench.interfaces import Backbone, Loss
+from cxrbench.interfaces import Augmentation, Backbone, Loss
 from cxrbench.reporter import Reporter
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
@@ -20,7 +20,7 @@ from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.loop import Training, train
 from cxrbench.training.randomness import derive
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same inputs train to another network."""
 
 
@@ -42,6 +42,7 @@ def run(
     spec: RunSpec,
     backbone: Backbone,
     loss: Loss,
+    augmentation: Augmentation,
     task: Task,
     rows: dict[Role, Rows],
     network: nn.Module,
@@ -60,6 +61,7 @@ def run(
             network=network,
             backbone=backbone,
             loss=loss.build(rows["train"].known_labels, task.classes),
+            augmentation=augmentation,
             task=task,
             train=rows["train"],
             val=rows["val"],

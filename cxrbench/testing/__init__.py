@@ -18,7 +18,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.testing import backbones, calibrators, components, datasets, losses, thresholds
+from cxrbench.testing import (
+    augmentations,
+    backbones,
+    calibrators,
+    components,
+    datasets,
+    losses,
+    preprocessing,
+    samplers,
+    thresholds,
+)
 from cxrbench.testing.check import Check
 
 if TYPE_CHECKING:
@@ -28,6 +38,9 @@ __all__ = ["Check", "checks_for"]
 
 _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
+    "sampler": samplers.CHECKS,
+    "preprocessing": preprocessing.CHECKS,
+    "augmentation": augmentations.CHECKS,
     "backbone": backbones.CHECKS,
     "loss": losses.CHECKS,
     "calibrator": calibrators.CHECKS,

@@ -13,6 +13,9 @@ from cxrbench.testing.check import Check, Subject, require
 
 _PROTOCOLS: dict[Kind, type[Any]] = {
     "dataset": interfaces.Dataset,
+    "sampler": interfaces.Sampler,
+    "preprocessing": interfaces.Preprocessing,
+    "augmentation": interfaces.Augmentation,
     "backbone": interfaces.Backbone,
     "loss": interfaces.Loss,
     "calibrator": interfaces.Calibrator,

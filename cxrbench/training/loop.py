@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnP
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
-from cxrbench.interfaces import Backbone
+from cxrbench.interfaces import Augmentation, Backbone
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.specs import TrainingSpec
 from cxrbench.statistics.averages import macro
@@ -36,7 +37,7 @@ from cxrbench.training.devices import Precision, accelerator_for
 from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
 from cxrbench.training.randomness import derive, uniforms
-from cxrbench.training.views import DRAWS, network_inputs
+from cxrbench.training.views import network_inputs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -55,6 +56,7 @@ class Training:
         network: freshly built, with its initial weights, on the CPU.
         backbone: says what the network takes and how images are normalised.
         loss: of logits and labels.
+        augmentation: what training sees of an image.
         task: how logits become probabilities.
         train: rows with labels.
         val: rows with labels.
@@ -66,6 +68,7 @@ class Training:
     network: nn.Module
     backbone: Backbone
     loss: LossFunction
+    augmentation: Augmentation
     task: Task
     train: Rows
     val: Rows
@@ -199,15 +202,18 @@ def _train_epoch(
     waiting: list[tuple[Tensor, Batch]] = []
     started = time.perf_counter()
     for step, batch in enumerate(batches, 1):
-        draws = None
-        if spec.augmentation == "affine":
-            rows = batch["row"].cpu().numpy()
-            draws = torch.from_numpy(uniforms(hashes[rows], DRAWS, "view", training.seed, epoch)).to(
-                accelerator.device
-            )
+        rows = batch["row"].cpu().numpy()
+        numbers = uniforms(hashes[rows], training.augmentation.draws, "view", training.seed, epoch)
+        draws = torch.from_numpy(numbers).to(accelerator.device)
         try:
             logits = network(
-                *network_inputs(training.backbone, batch, training.image_size, spec.channels_last, draws)
+                *network_inputs(
+                    training.backbone,
+                    batch,
+                    training.image_size,
+                    spec.channels_last,
+                    partial(training.augmentation.view, draws=draws),
+                )
             )
             loss = training.loss(logits, batch["labels"])
             accelerator.backward(loss)

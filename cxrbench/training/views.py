@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,9 +11,6 @@ from torch.nn import functional as F
 
 from cxrbench.interfaces import Backbone
 from cxrbench.training.batches import Batch
-
-DRAWS = 3
-"""Uniform numbers that an augmented view of one image takes."""
 
 _ROTATION_DEGREES = 7.0
 _TRANSLATION_SHARE = 0.06
@@ -57,18 +54,20 @@ def normalised(view: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
 
 
 def network_inputs(
-    backbone: Backbone, batch: Batch, image_size: int, channels_last: bool, draws: Tensor | None = None
+    backbone: Backbone,
+    batch: Batch,
+    image_size: int,
+    channels_last: bool,
+    view: Callable[[Tensor, int, float], Tensor] | None = None,
 ) -> list[Tensor]:
-    """What the network's ``forward`` takes, from a batch; augmented where there are ``draws``."""
+    """What the network's ``forward`` takes, from a batch; ``view`` makes what it sees, else the centre."""
     inputs = []
     for name in backbone.inputs:
         if name == "patient":
             inputs.append(batch["patient"])
             continue
         pixels = batch["pixels"]
-        view = (
-            central_view(pixels, image_size) if draws is None else augmented_view(pixels, image_size, draws)
-        )
-        image = normalised(view, backbone.mean, backbone.std)
+        seen = central_view(pixels, image_size) if view is None else view(pixels, image_size, 0.9)
+        image = normalised(seen, backbone.mean, backbone.std)
         inputs.append(image.contiguous(memory_format=torch.channels_last) if channels_last else image)
     return inputs

@@ -83,6 +83,7 @@ def test_reads_the_tables(root: Path) -> None:
             "sex": ["M", "M", "F", "F"],
             "view": ["PA", "AP", "PA", "PA"],
             "official": ["train_val"] * 3 + ["test"],
+            "role": None,
             "source": [f"images/{row.partition(',')[0]}" for row in ROWS],
         },
         index=pd.Index([row.partition(",")[0] for row in ROWS], name="image_id"),

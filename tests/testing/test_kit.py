@@ -48,6 +48,7 @@ class SoundDataset:
                 "sex": "F",
                 "view": None,
                 "official": ["train_val"] * 30 + ["test"] * 10,
+                "role": None,
                 "source": "",
             },
             index=index,

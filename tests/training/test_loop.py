@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss, precision_recall_curve, roc_auc_score
 
+from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.errors import CxrbenchError
 from cxrbench.losses.bce import Bce
@@ -40,6 +41,7 @@ def training(*, loss=None, val=None, **settings):
         network=BACKBONE.build(2, 32, False),
         backbone=BACKBONE,
         loss=loss or Bce().build(np.zeros((1, 2)), TASK.classes),
+        augmentation=NoAugmentation(),
         task=TASK,
         train=rows(100, 1),
         val=rows(60, 2) if val is None else val,

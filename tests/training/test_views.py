@@ -4,7 +4,7 @@ import torch
 from torchvision.transforms.v2 import functional as tv
 
 from cxrbench.training.images import stored_side
-from cxrbench.training.views import DRAWS, augmented_view, central_view, normalised
+from cxrbench.training.views import augmented_view, central_view, normalised
 
 
 def smooth_image(side, seed=0):
@@ -63,14 +63,14 @@ def test_the_extremes_stay_within_seven_degrees_and_the_stated_reach():
 
 def test_neutral_draws_give_the_central_view():
     pixels = smooth_image(72)
-    view = augmented_view(pixels, 64, torch.full((1, DRAWS), 0.5))
+    view = augmented_view(pixels, 64, torch.full((1, 3), 0.5))
     assert torch.allclose(view, central_view(pixels, 64), atol=1e-5)
 
 
 def test_neutral_draws_give_the_central_view_up_to_half_a_pixel():
     size, side = 224, stored_side(224)
     ramp = torch.arange(side, dtype=torch.uint8).repeat(1, 1, side, 1)
-    view = augmented_view(ramp, size, torch.full((1, DRAWS), 0.5))
+    view = augmented_view(ramp, size, torch.full((1, 3), 0.5))
     difference = (view - central_view(ramp, size)) * 255
     assert torch.allclose(difference, torch.full_like(difference, 0.5), atol=1e-3)
 

@@ -8,22 +8,38 @@ from typing import Any, Literal
 
 from torch import nn
 
+from cxrbench.augmentations.affine import Affine
+from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.temperature import Temperature
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
-from cxrbench.interfaces import Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.interfaces import (
+    Augmentation,
+    Backbone,
+    Calibrator,
+    Dataset,
+    Loss,
+    Preprocessing,
+    Sampler,
+    ThresholdStrategy,
+)
 from cxrbench.losses.bce import Bce
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
+from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.registry import KINDS, Kind
+from cxrbench.samplers.none import NoSampler
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
 from cxrbench.thresholds.youden import Youden
 
+SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler,)
+PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing,)
+AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (NoAugmentation, Affine)
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)
@@ -32,6 +48,9 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, Preci
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
+    "sampler": SAMPLERS,
+    "preprocessing": PREPROCESSING,
+    "augmentation": AUGMENTATIONS,
     "backbone": BACKBONES,
     "loss": LOSSES,
     "calibrator": CALIBRATORS,

@@ -79,6 +79,7 @@ class Phantom:
                 "sex": [s.sex for s in studies.values()],
                 "view": [s.view for s in studies.values()],
                 "official": [s.official for s in studies.values()],
+                "role": None,
                 "source": "",
             },
             index=index,

@@ -1,0 +1,1 @@
+"""Built-in augmentations (:class:`cxrbench.interfaces.Augmentation`)."""

@@ -1,0 +1,1 @@
+"""Built-in preprocessing (:class:`cxrbench.interfaces.Preprocessing`)."""

@@ -1,0 +1,1 @@
+"""Built-in samplers (:class:`cxrbench.interfaces.Sampler`)."""

@@ -1,0 +1,7 @@
+"""Checks of preprocessing."""
+
+from __future__ import annotations
+
+from cxrbench.testing.check import Check
+
+CHECKS: tuple[Check, ...] = ()
