@@ -19,6 +19,7 @@ BUILT_IN = len(load_plugins([]).registry.all())
 
 HOOK = """
 from cxrbench.hookspecs import hookimpl
+from cxrbench.registry import KINDS
 
 @hookimpl
 def register_thresholds(register):
