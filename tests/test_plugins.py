@@ -13,13 +13,13 @@ import pytest
 import cxrbench
 from cxrbench.options import instantiate
 from cxrbench.plugins import load_plugins
+from cxrbench.registry import KINDS
 
 ROOT = Path(cxrbench.__file__).parents[1]
 BUILT_IN = len(load_plugins([]).registry.all())
 
 HOOK = """
 from cxrbench.hookspecs import hookimpl
-from cxrbench.registry import KINDS
 
 @hookimpl
 def register_thresholds(register):
