@@ -33,6 +33,7 @@ class Collection:
         label_version: which labels these are, as the passport shows it.
         listed: how many images each official list names, present here or not.
         notes: sentences that the user should read once before the run.
+        drawn: whether the images are drawn, so that figures say nothing about patients.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Collection:
     label_version: str
     listed: dict[str, int]
     notes: tuple[str, ...] = field(default=())
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         """Check what every later stage relies on."""
