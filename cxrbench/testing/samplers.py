@@ -48,10 +48,10 @@ def follows_from_its_arguments(subject: Subject) -> None:
     labels, draws = _labels(), _draws(_ROWS)
     sampler: Sampler = subject.make()
     for other in (sampler, sampler, subject.make()):
-        again, first = (each.subset(labels, NIH_FINDINGS, draws) for each in (other, sampler))
+        first, again = (each.subset(labels, NIH_FINDINGS, draws) for each in (sampler, other))
         require(np.array_equal(first, again), "The subset differs.")
-        plans = [_rows(each.balance(labels, NIH_FINDINGS, draws)) for each in (other, sampler)]
-        require(np.array_equal(*plans), "The plan differs.")
+        plan, second = (each.balance(labels, NIH_FINDINGS, draws) for each in (sampler, other))
+        require(np.array_equal(_rows(plan), _rows(second)), "The plan differs.")
 
 
 def does_not_depend_on_the_order(subject: Subject) -> None:
