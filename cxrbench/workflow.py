@@ -149,6 +149,7 @@ class Job:
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
+        self._data.require_sound()
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
