@@ -130,10 +130,8 @@ class Data:
         for role in ROLES:
             step = self._label_steps[role]
             self._store.ensure(step, partial(self._write_labels, role))
-            if self._selected.sampled_out:
-                self._store.log_label_read(role, step.id, f"sampler/{self._selection.sampler_name}", "subset")
-            if self._selection.split == "image":
-                self._store.log_label_read(role, step.id, "split/image", "stratify")
+            for reader, purpose in self._readers_before() if len(self.image_ids(role)) else ():
+                self._store.log_label_read(role, step.id, reader, purpose)
 
     def labels(self, role: Role, reader: str, purpose: Purpose) -> NDArray[np.float64]:
         """The labels ``[n, classes]`` of a role in the order of :meth:`image_ids`; 1, 0 or NaN.
@@ -248,6 +246,15 @@ class Data:
     def require_sound(self) -> None:
         """Refuse data with a serious problem, see :meth:`cxrbench.collection.Collection.require_sound`."""
         self._collection.require_sound()
+
+    def _readers_before(self) -> list[tuple[str, str]]:
+        """Who read labels, and what for, before there were roles."""
+        readers = []
+        if self._selected.sampled_out:
+            readers.append((f"sampler/{self._selection.sampler_name}", "subset"))
+        if self._selection.split == "image":
+            readers.append(("split/image", "stratify"))
+        return readers
 
     def _require_roles(self) -> None:
         empty = [role for role in ROLES if role != "tune" and not (self.roles == role).any()]
