@@ -91,7 +91,6 @@ class Data:
             CxrbenchError: the data set cannot be read, or train, val or test has no image.
             UsageError: the labels or the sampler of the selection do not fit the data set.
         """
-        selection = selection or Selection()
         self._dataset = dataset
         self._identity = dict(identity)
         self._root = root
