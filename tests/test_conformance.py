@@ -20,6 +20,10 @@ MEMBERS = {"timm/*": "timm/test_resnet"}
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "phantom": [SMALL_PHANTOM, {**SMALL_PHANTOM, "label_noise": 0.2, "prevalence_shift": 2.0}],
+    "affine": [{}, {"degrees": 180.0, "scale": 0.5, "mirror": 0.5}],
+    "fpn_fusion": [{}, {"blur": 1.0, "kernel": 9}],
+    "four_class": [{}, {"contrast": 1.0, "degrees": 180.0}],
+    "otsu_mask": [{}, {"sigma": 0.0}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
