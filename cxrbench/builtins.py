@@ -26,6 +26,18 @@ def register_datasets(register: Register) -> None:
 def register_samplers(register: Register) -> None:
     """Samplers."""
     register("none", "cxrbench.samplers.none:NoSampler", version="1", summary="Every image once, as it is")
+    register(
+        "limit",
+        "cxrbench.samplers.limit:Limit",
+        version="1",
+        summary="Training sees fewer images of what is frequent",
+    )
+    register(
+        "fpn_fusion",
+        "cxrbench.samplers.fpn_fusion:FpnFusion",
+        version="1",
+        summary="The published sampling of densenet_fpn: less that is frequent, rare findings repeated",
+    )
 
 
 @hookimpl
@@ -63,13 +75,13 @@ def register_augmentations(register: Register) -> None:
     )
     register(
         "fpn_fusion",
-        "cxrbench.augmentations.fpn_fusion:FpnFusion",
+        "cxrbench.augmentations.fpn_fusion:FpnFusionAugmentation",
         version="1",
         summary="As published with densenet_fpn: crop, ±7°, translation to 6%, blur of 40% of the images",
     )
     register(
         "four_class",
-        "cxrbench.augmentations.four_class:FourClass",
+        "cxrbench.augmentations.four_class:FourClassAugmentation",
         version="1",
         summary="As in the four-class study: mirroring left to right, ±72°, contrast",
     )

@@ -15,7 +15,7 @@ from cxrbench.training.views import seen_share
 
 
 @dataclass(frozen=True, kw_only=True)
-class FourClass:
+class FourClassAugmentation:
     """Mirroring, rotation by up to a fifth of a turn, and contrast, as Keras's layers do them.
 
     The study gives the rotation alone. That half of the images are mirrored and that corners show the image

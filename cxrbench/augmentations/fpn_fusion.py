@@ -15,7 +15,7 @@ from cxrbench.training.views import seen_share
 
 
 @dataclass(frozen=True, kw_only=True)
-class FpnFusion:
+class FpnFusionAugmentation:
     """Random crop, rotation, translation, and at times a Gaussian blur.
 
     The published transform rotates the crop after cutting it out, which leaves black corners; here both

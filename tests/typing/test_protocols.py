@@ -9,8 +9,8 @@ from typing import Any, Literal
 from torch import nn
 
 from cxrbench.augmentations.affine import Affine
-from cxrbench.augmentations.four_class import FourClass
-from cxrbench.augmentations.fpn_fusion import FpnFusion
+from cxrbench.augmentations.four_class import FourClassAugmentation
+from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
@@ -35,15 +35,22 @@ from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.samplers.fpn_fusion import FpnFusion
+from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
 from cxrbench.thresholds.youden import Youden
 
-SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler,)
+SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
 PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing, Equalize, OtsuMask)
-AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (NoAugmentation, Affine, FpnFusion, FourClass)
+AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
+    NoAugmentation,
+    Affine,
+    FpnFusionAugmentation,
+    FourClassAugmentation,
+)
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)
