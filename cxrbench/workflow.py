@@ -218,7 +218,7 @@ class Job:
     @cached_property
     def images(self) -> Images:
         """The stored images that this run reads."""
-        return Images(self._data, self._opened.identities, self.spec.image_size)
+        return Images(self._data, self._opened.identities, self.spec.image_size, self.spec.crop)
 
     @cached_property
     def steps(self) -> Steps:
@@ -258,7 +258,7 @@ class Job:
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                digest([self._keyed("dataset"), stored_side(self.spec.image_size)]),
+                digest([self._keyed("dataset"), stored_side(self.spec.image_size, self.spec.crop)]),
                 self._images_bytes(),
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
@@ -275,7 +275,7 @@ class Job:
         )
 
     def _images_bytes(self) -> int:
-        return len(self._data.manifest) * stored_side(self.spec.image_size) ** 2
+        return len(self._data.manifest) * stored_side(self.spec.image_size, self.spec.crop) ** 2
 
     def do(self) -> Artifact:
         """Do what is not done yet, and publish the run.

@@ -50,6 +50,7 @@ def run(
                 backbone,
                 rows,
                 image_size=spec.image_size,
+                crop=spec.crop,
                 batch_size=spec.training.images_a_step,
                 channels_last=spec.training.channels_last,
                 device=device,

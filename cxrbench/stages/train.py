@@ -162,6 +162,7 @@ def _training(
         train=rows["train"],
         val=rows["val"],
         image_size=spec.image_size,
+        crop=spec.crop,
         seed=spec.seed,
         spec=spec.training,
         cycle_losses=tuple(of_cycles),
@@ -185,7 +186,7 @@ def largest_batch_size(
         CxrbenchError: not even the smallest step fits.
     """
     processes = current().count
-    side = stored_side(spec.image_size)
+    side = stored_side(spec.image_size, spec.crop)
     black = Rows(
         pd.Index(["black"]),
         np.zeros((1, 3), np.float32),

@@ -29,7 +29,7 @@ def says_how_many_draws_it_takes(subject: Subject) -> None:
 
 
 def gives_a_view(subject: Subject) -> None:
-    """The view is float32 [B, 1, size, size], finite and in 0..1: any size, any crop, one image or several."""
+    """The view is float32 [B, 1, size, size], finite and in 0..1, of any size and crop, one or several."""
     augmentation: Augmentation = subject.make()
     for images in (1, 3):
         for pixels, size, crop in _stored(images):
@@ -130,4 +130,4 @@ def _require_view(view: Tensor, images: int, size: int, case: str) -> None:
     require(view.dtype is torch.float32, f"With {case} it is {view.dtype}.")
     require(view.isfinite().all(), f"With {case} it is not finite.")
     low, high = float(view.min()), float(view.max())
-    require(-_TOLERANCE <= low and high <= 1 + _TOLERANCE, f"With {case} it spans {low:g} to {high:g}.")
+    require(low >= -_TOLERANCE and high <= 1 + _TOLERANCE, f"With {case} it spans {low:g} to {high:g}.")

@@ -17,6 +17,7 @@ def logits_of(
     rows: Rows,
     *,
     image_size: int,
+    crop: float,
     batch_size: int,
     channels_last: bool,
     device: torch.device,
@@ -39,7 +40,7 @@ def logits_of(
             while done < count:
                 part = {name: tensor[done : done + at_once].to(device) for name, tensor in batch.items()}
                 try:
-                    inputs = network_inputs(backbone, part, image_size, channels_last)
+                    inputs = network_inputs(backbone, part, image_size, crop, channels_last)
                     logits = network(*inputs).float().cpu()
                 except torch.OutOfMemoryError:
                     if at_once == 1:

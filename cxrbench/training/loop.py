@@ -63,6 +63,7 @@ class Training:
         train: rows with labels.
         val: rows with labels; only process 0 looks at them.
         image_size: side of the network's input.
+        crop: share of an image's side that the network sees.
         seed: of order, augmentation and dropout.
         spec: all other settings; precision and batch size are not ``auto`` here.
         cycle_losses: what each of ``spec.cycles`` trains with; where there are none, ``loss``.
@@ -76,6 +77,7 @@ class Training:
     train: Rows
     val: Rows
     image_size: int
+    crop: float
     seed: int
     spec: TrainingSpec
     cycle_losses: tuple[LossFunction, ...] = ()
@@ -244,7 +246,9 @@ class Step:
         training, spec = self.training, self.training.spec
         view = partial(training.augmentation.view, draws=draws)
         with in_one_sentence(spec, training.image_size):
-            inputs = network_inputs(training.backbone, batch, training.image_size, spec.channels_last, view)
+            inputs = network_inputs(
+                training.backbone, batch, training.image_size, training.crop, spec.channels_last, view
+            )
             loss = loss_of(self._network(*inputs), batch["labels"])
             self.accelerator.backward(loss)
             if spec.clip_norm:
@@ -301,6 +305,7 @@ def _validate(training: Training, network: nn.Module, accelerator: Accelerator) 
             training.backbone,
             training.val,
             image_size=training.image_size,
+            crop=training.crop,
             batch_size=training.spec.images_a_step,
             channels_last=training.spec.channels_last,
             device=accelerator.device,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrbench.interfaces import Backbone
-from cxrbench.training.batches import Batch
+if TYPE_CHECKING:
+    from cxrbench.interfaces import Backbone
+    from cxrbench.training.batches import Batch
 
 
 def seen_share(side: int, size: int, crop: float) -> float:
