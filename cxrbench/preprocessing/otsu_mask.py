@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class OtsuMask:
     """Keeps pixels that are, blurred, under Otsu's threshold; the rest becomes black.
 
-    So lungs stay, and bone, heart and what is outside the film go. From a study of four classes, which
-    leaves the blur's strength open. An image that is of one grey once blurred stays as it is.
+    So lungs and the dark around the body stay; heart, bone and abdomen go. From a study of four classes,
+    which leaves the blur's strength open. An image that is of one grey once blurred stays as it is.
 
     Attributes:
         sigma: standard deviation of the Gaussian blur in pixels of the image as it is stored on disk.
