@@ -154,6 +154,8 @@ def _without_none(value: Any) -> Any:
     """TOML has no null; a setting that is None is left out and takes its default again."""
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
     return value
 
 

@@ -23,16 +23,16 @@ from cxrbench.store import Step, Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CROP_SHARE = 0.9
-"""Networks see the central 90% (evaluation) or a random 90% (training) of an image, as literature does."""
+LARGEST_CROP = 0.9
+"""Larger crops are seen resized, so that most runs share the images stored for this one."""
 
 _WORKERS = 4
 """Threads that read and decode; Pillow, zlib and hashing let each other run."""
 
 
-def stored_side(image_size: int) -> int:
-    """The side that images are stored at, so that a 90% crop has ``image_size`` pixels."""
-    return math.ceil(image_size / CROP_SHARE)
+def stored_side(image_size: int, crop: float) -> int:
+    """The side that images are stored at, so that a crop has at least ``image_size`` pixels."""
+    return math.ceil(image_size / min(crop, LARGEST_CROP))
 
 
 class PixelIdentities:
@@ -104,9 +104,9 @@ class PixelIdentities:
 class Images:
     """All images of a data set at one side, as a memory-mapped file in the store."""
 
-    def __init__(self, data: Data, identities: pd.Series[str], image_size: int) -> None:
+    def __init__(self, data: Data, identities: pd.Series[str], image_size: int, crop: float) -> None:
         self._data = data
-        self.side = stored_side(image_size)
+        self.side = stored_side(image_size, crop)
         self.identities = identities
         self._ids = identities.index
         self.step = Step("images", {"schema": 1, "pixels": digest(identities.to_dict()), "side": self.side})
