@@ -128,29 +128,29 @@ def seconds_of(steps: int, way: Callable[[], None], device: torch.device) -> flo
 def main() -> None:
     parser = argparse.ArgumentParser(description="Training of densenet_fpn against a plain fp32 loop.")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--image-size", type=int, default=224, metavar="PIXELS")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="IMAGES")
-    parser.add_argument("--steps", type=int, default=None, help="a round's; default: 20 on CUDA, 1 on a CPU")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: 224, on a CPU 64")
+    parser.add_argument("--batch-size", type=int, metavar="IMAGES", help="default: 64, on a CPU 16")
+    parser.add_argument("--steps", type=int, help="a round's; default: 20, on a CPU 1")
     parser.add_argument("--rounds", type=int, default=7, help="measured, after two to warm up")
     parser.add_argument("--compile", action="store_true", help="also compiled by Inductor")
     parser.add_argument("--results", type=Path, default=Path("results/reference"), metavar="FOLDER")
     given = parser.parse_args()
     device = device_of(given.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    steps = given.steps or (20 if device.type == "cuda" else 1)
+    image_size, batch_size, steps = (224, 64, 20) if device.type == "cuda" else (64, 16, 1)
+    image_size, batch_size = given.image_size or image_size, given.batch_size or batch_size
+    steps = given.steps or steps
 
-    spec = TrainingSpec(batch_size=given.batch_size, precision=best_precision(device))
-    ours = Ours(given.image_size, given.batch_size, spec, device)
+    spec = TrainingSpec(batch_size=batch_size, precision=best_precision(device))
+    ours = Ours(image_size, batch_size, spec, device)
     ways = {
-        "plain fp32 loop": plain(given.image_size, given.batch_size, device),
+        "plain fp32 loop": plain(image_size, batch_size, device),
         "cxrbench's input alone": ours.input,
         f"cxrbench, {spec.precision}": ours.step,
     }
     if given.compile:
         compiled = spec.model_copy(update={"compile": True})
-        ways[f"cxrbench, {spec.precision}, compiled"] = Ours(
-            given.image_size, given.batch_size, compiled, device
-        ).step
+        ways[f"cxrbench, {spec.precision}, compiled"] = Ours(image_size, batch_size, compiled, device).step
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for round_ in range(-2, given.rounds):
         for way, step in ways.items():
@@ -164,16 +164,16 @@ def main() -> None:
         {
             "device": name,
             "torch": torch.__version__,
-            "image_size": given.image_size,
-            "batch_size": given.batch_size,
+            "image_size": image_size,
+            "batch_size": batch_size,
             "way": way,
-            "images_per_second": round(given.batch_size / median, 1),
+            "images_per_second": round(batch_size / median, 1),
             "against_plain": round(first / median, 2),
             "input_share": "" if median == first else round(min(1.0, input_alone / median), 3),
         }
         for way, median in medians.items()
     ]
-    print(f"densenet_fpn, {given.image_size} px, batch {given.batch_size}, {name}, torch {torch.__version__}")
+    print(f"densenet_fpn, {image_size} px, batch {batch_size}, {name}, torch {torch.__version__}")
     for row in rows_:
         print(
             f"{row['way']:34}{row['images_per_second']:>10} images/s{row['against_plain']:>8} × plain"
