@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types check bench clean
+.PHONY: help demo test test-slow test-gpu lint types check bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: $(VENV)/.dev  ## the core tests
 
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow
+
+test-gpu: $(VENV)/.dev  ## what only a CUDA device can show; skipped, saying so, where there is none
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/.dev  ## ruff: lint and format
 	$(BIN)/ruff check .

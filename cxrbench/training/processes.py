@@ -110,13 +110,13 @@ class Processes:
     @contextmanager
     def training(self) -> Iterator[None]:
         """A block that all run in step; only its end, or divergence, leaves them so."""
-        was, self.in_step = self.in_step, False
+        self.in_step = self.count == 1
         try:
             yield
         except DivergedError:
-            self.in_step = was
+            self.in_step = True
             raise
-        self.in_step = was
+        self.in_step = True
 
     def summon(self, invitation: object) -> None:
         """Have the other processes take part in what ``invitation`` describes.

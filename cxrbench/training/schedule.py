@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,9 @@ def optimizer_of(network: nn.Module, spec: TrainingSpec, learning_rate: float) -
 
 def schedule_of(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> Schedule:
     """A fresh schedule over a cycle of ``steps`` steps, from the optimizer's learning rate."""
+    # accelerate puts the optimizer's own step method back after each step that fp16's scaler may skip, at
+    # which torch supposes that nobody steps the optimizer.
+    warnings.filterwarnings("ignore", message="Seems like `optimizer.step\\(\\)` has been overridden")
     if spec.schedule == "plateau":
         return ReduceLROnPlateau(optimizer, factor=spec.plateau_factor, patience=spec.plateau_patience)
     if spec.schedule == "cosine":

@@ -34,13 +34,17 @@ def rows(n, seed, known=True):
     return Rows(ids, patient, None, np.zeros(n, np.int64), labels)
 
 
-def training(*, loss=None, val=None, **settings):
+def training(*, loss=None, val=None, cycle_losses=(), **settings):
     spec = TrainingSpec(**{"epochs": 6, "batch_size": 8, "precision": "fp32", **settings})
     torch.manual_seed(SEED)
+    network = BACKBONE.build(2, 32, False)
+    loss = loss or Bce().build(np.zeros((1, 2)), TASK.classes)
+    if hasattr(loss, "network"):
+        loss.network = network
     return Training(
-        network=BACKBONE.build(2, 32, False),
+        network=network,
         backbone=BACKBONE,
-        loss=loss or Bce().build(np.zeros((1, 2)), TASK.classes),
+        loss=loss,
         augmentation=NoAugmentation(),
         task=TASK,
         train=rows(100, 1),
@@ -49,6 +53,7 @@ def training(*, loss=None, val=None, **settings):
         crop=0.9,
         seed=SEED,
         spec=spec,
+        cycle_losses=cycle_losses,
     )
 
 
