@@ -18,6 +18,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Dataset
 from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.roles import ROLES, Role, assign_roles, require_fit_role, shared_patients
+from cxrbench.sources import read_source, source_stamp
 from cxrbench.store import Step, Store
 
 if TYPE_CHECKING:
@@ -141,9 +142,30 @@ class Data:
         """(image id, path below the data root) of each image; the path is empty for drawn ones."""
         return list(zip(image_ids, self.manifest.loc[image_ids, "source"], strict=True))
 
-    def pixels(self, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
-        """One image as the data set gives it, greyscale ``[height, width]``."""
-        return self._dataset.pixels(self._root, image_id, source, side)
+    def content(self, source: str) -> bytes | None:
+        """The bytes of the file at a source, from any thread; None for drawn images, whose source is empty.
+
+        Raises:
+            CxrbenchError: the file is missing or cannot be read.
+            DamagedImageError: its bytes in a zip file are damaged.
+        """
+        return read_source(self._folder, source) if source else None
+
+    def stamp(self, source: str) -> tuple[int, int]:
+        """Size in bytes and modification time in ns of the file at a source: while they stay, so does it.
+
+        Raises:
+            CxrbenchError: the file is missing.
+        """
+        return source_stamp(self._folder, source)
+
+    def decode(self, image_id: str, content: bytes | None, side: int) -> NDArray[np.uint8]:
+        """One image as the data set gives it, greyscale ``[height, width]``, from any thread.
+
+        Raises:
+            DamagedImageError: the content is not the image that it should be.
+        """
+        return self._dataset.pixels(content, image_id, side)
 
     def drawn_identity(self, image_id: str) -> str:
         """What stands for the pixels of an image that has no file: who draws it, and its id."""
@@ -152,6 +174,12 @@ class Data:
     @property
     def root(self) -> Path | None:
         """The folder that sources are relative to."""
+        return self._root
+
+    @property
+    def _folder(self) -> Path:
+        if self._root is None:
+            raise CxrbenchError(f"The data set '{self.name}' names files; give --data-root their folder.")
         return self._root
 
     def patient_vectors(self, image_ids: pd.Index[str]) -> NDArray[np.float32]:

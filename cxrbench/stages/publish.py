@@ -131,11 +131,11 @@ def examples_of(
             key=lambda score: -score[1],
         )
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
-        (source,) = data.sources(ids[[row]])
+        ((image_id, source),) = data.sources(ids[[row]])
         examples.append(
             Example(
-                image_id=ids[row],
-                pixels=data.pixels(*source, _EXAMPLE_SIDE),
+                image_id=image_id,
+                pixels=data.decode(image_id, data.content(source), _EXAMPLE_SIDE),
                 truth=truth,
                 called=tuple(score for score in scored if score[1] >= score[2]),
                 missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),

@@ -102,7 +102,7 @@ class Phantom:
             notes=self._notes(truth, manifest),
         )
 
-    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """Draw one image ``[side, side]``; the same picture at any side (32 to 1024 is sensible).
 
         Raises:
