@@ -48,6 +48,7 @@ def start(*arguments, **environment):
         (["run", "--help"], "--thresholds"),
         (["show", "--help"], "RUN"),
         (["verify", "--help"], "Example"),
+        (["data", "audit", "--help"], "--write-exclude"),
         (["store", "--help"], "gc"),
     ],
 )
