@@ -58,13 +58,16 @@ def audit(
     from cxrbench.options import instantiate
     from cxrbench.report.audit_tables import audit_tables
     from cxrbench.selection import selection_of
-    from cxrbench.specs import resolve
+    from cxrbench.specs import check
 
     _check_target(write_exclude, given["exclude"], no_images)
     registry = output.components().registry
-    spec = resolve({name: value for name, value in given.items() if value is not None}, registry)
-    selection = selection_of(spec, registry)
-    dataset = instantiate(registry.find("dataset", spec.dataset.name), spec.dataset.options)
+    asked = {name: value for name, value in given.items() if value is not None}
+    use = check(asked).dataset
+    dataset = instantiate(registry.find("dataset", use.name), use.options)
+    # Not specs.resolve, which looks into every component of a run and so imports torch.
+    recommended = {name: value for name, value in dataset.recommend().items() if name in given}
+    selection = selection_of(check({**recommended, **asked}), registry)
     whole = dataset.read(data_root)
     selected = selection.of(whole)
     pixels = None
