@@ -245,6 +245,10 @@ class Data:
             np.float32
         )
 
+    def require_sound(self) -> None:
+        """Refuse data with a serious problem, see :meth:`cxrbench.collection.Collection.require_sound`."""
+        self._collection.require_sound()
+
     def _require_roles(self) -> None:
         empty = [role for role in ROLES if role != "tune" and not (self.roles == role).any()]
         if empty:

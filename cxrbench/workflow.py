@@ -149,6 +149,7 @@ class Job:
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
+        self._data.require_sound()
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
@@ -225,7 +226,7 @@ class Job:
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                digest([self._keyed("dataset"), stored_side(self.spec.image_size)]),
+                digest([list(self._data.manifest.index), stored_side(self.spec.image_size)]),
                 self._images_bytes(),
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
