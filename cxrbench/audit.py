@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxrbench.collection import EXAMPLES, OFFICIAL, Collection, Problem, problem
+from cxrbench.collection import EXAMPLES, OFFICIAL, Collection, Oddities, Problem
 from cxrbench.errors import CxrbenchError, DamagedImageError
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Dataset
@@ -136,11 +136,15 @@ def audit(whole: Collection, selected: Selected, pixels: Pixels | None) -> Audit
     used, roles = selected.collection, selected.roles
     manifest = used.manifest
     shared = shared_patients(manifest, roles)
+    odd = Oddities()
+    odd.add("missing_labels", used.labels.index[used.labels.isna().any(axis=1)])
+    if pixels:
+        odd.add("damaged_images", pixels.damaged, serious=True)
     problems = [
         *used.problems,
+        *odd.problems,
         *_shared(manifest, roles, sum(shared.values())),
-        *_unknown_labels(used),
-        *(_of_pixels(pixels, manifest, roles) if pixels else ()),
+        *_duplicates(pixels, manifest, roles),
     ]
     return Audit(
         dataset=used.name,
@@ -210,20 +214,15 @@ def _shared(manifest: pd.DataFrame, roles: pd.Series[str], count: int) -> tuple[
     return (Problem("shared_patients", count, tuple(examples), serious=True),) if count else ()
 
 
-def _unknown_labels(used: Collection) -> tuple[Problem, ...]:
-    return problem("unknown_labels", used.labels.index[used.labels.isna().any(axis=1)])
-
-
-def _of_pixels(pixels: Pixels, manifest: pd.DataFrame, roles: pd.Series[str]) -> Iterable[Problem]:
-    """Damage, and duplicates: serious where a role or a patient other than its own sees an image."""
-    yield from problem("damaged_images", pixels.damaged, serious=True)
+def _duplicates(pixels: Pixels | None, manifest: pd.DataFrame, roles: pd.Series[str]) -> Iterable[Problem]:
+    """Serious where more than one role, or more than one patient, has the image."""
     apart: list[str] = []
     together: list[str] = []
-    for group in pixels.duplicates:
+    for group in pixels.duplicates if pixels else ():
         ids = list(group)
         alike = roles[ids].nunique() == 1 and manifest.loc[ids, "patient_id"].nunique() == 1
         (together if alike else apart).extend(ids)
-    # As they come, so that the images of a group stand side by side.
+    # Examples as they come, so that the images of a group stand side by side.
     if apart:
         yield Problem("duplicate_images", len(apart), tuple(apart[:EXAMPLES]), serious=True)
     if together:

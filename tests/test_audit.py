@@ -73,8 +73,8 @@ def test_counts_by_hand():
     assert totals == {"0-17": 2, "18-39": 1, "40-59": 0, "60-79": 0, "80+": 1, "unknown": 1}
     assert found.sex["unknown"] == {"train": 0, "val": 0, "tune": 1, "test": 0}
     assert found.view["AP"] == {"train": 1, "val": 0, "tune": 0, "test": 0}
-    assert [p.kind for p in found.problems] == ["unknown_labels"]
-    assert problems(found)["unknown_labels"].examples == ("c0",)
+    assert [p.kind for p in found.problems] == ["missing_labels"]
+    assert problems(found)["missing_labels"].examples == ("c0",)
     assert found.clean
 
 

@@ -25,13 +25,15 @@ _ADVICE = {
     "damaged_images": "download them again, or leave them out: --write-exclude FILE, run --exclude FILE",
     "duplicate_images": "one image in several roles or of several patients: --exclude all but one",
     "repeated_images": "one image repeated for one patient in one role: it counts that often",
-    "label_conflict": "rows of one image disagree: correct the label table",
-    "duplicate_rows": "rows repeat word for word: each counts once",
+    "label_conflict": "rows of one image have different labels: correct the label table",
+    "row_conflict": "rows of one image have another patient, age, sex or view: correct the table",
+    "unknown_label": "labels that name no class: correct the label table",
+    "duplicate_rows": "rows of one image that agree: one is kept",
     "missing_rows": "images without a row in the label table: they are left out",
     "incomplete_rows": "rows without image, patient or labels: they are left out",
-    "unlisted_images": "images in no official list: they are left out",
+    "unlisted_images": "images in no list: they are left out",
     "implausible_age": "ages that are none: they count as unknown",
-    "unknown_labels": "images with labels that are not known: losses and figures leave these out",
+    "missing_labels": "images with labels that are not known: losses and figures leave these out",
 }
 """What each kind of problem means, and what to do; a data set may have kinds of its own."""
 
@@ -100,7 +102,7 @@ def _verdict(found: Audit) -> Text:
     )
     if found.clean:
         return Text(f"Clean; {seen}.", style="green")
-    serious = (f"{problem.count:,} {_words(problem.kind)}" for problem in found.problems if problem.serious)
+    serious = (f"{_words(problem.kind)} ({problem.count:,})" for problem in found.problems if problem.serious)
     return Text(f"Not clean: {', '.join(serious)}; {seen}.", style="bold red")
 
 

@@ -53,6 +53,7 @@ def test_odd_but_readable_files_are_clean(odd):
     assert answer.json["present"] == {"train_val": 6, "test": 3}
     assert answer.json["shared_patients"] == 0
     assert sum(answer.json["age"]["unknown"].values()) == 3
+    assert kinds(answer.json)["implausible_age"]["count"] == 2
     assert answer.json["label_version"].startswith("Data_Entry_2017.csv ")
     assert not any(problem["serious"] for problem in answer.json["problems"])
 
@@ -80,6 +81,47 @@ def test_damaged_files_are_found_named_and_written_as_an_exclude_list(odd, tmp_p
     assert sum(role["images"] for role in again.json["roles"].values()) == 6
 
 
+def add_rows(root: Path, *rows: str) -> None:
+    table = root / "Data_Entry_2017.csv"
+    table.write_text(table.read_text() + "".join(f"{row}\n" for row in rows))
+
+
+def test_rows_that_repeat_or_are_not_needed_are_notes(odd):
+    add_rows(
+        odd,
+        "00000001_000.png,Mass|Edema,0,1,411,M,PA",
+        "00000008_000.png,,0,8,44,M,PA",
+        "77777777_000.png,Hernia,0,7,44,M,PA",
+    )
+    Image.fromarray(GREY[0]).save(odd / "images" / "88888888_000.png")
+    answer = audit(odd, "--json")
+    assert answer.exit_code == 0
+    found = {kind: problem["count"] for kind, problem in kinds(answer.json).items()}
+    assert found == {"implausible_age": 2, "duplicate_rows": 1, "incomplete_rows": 1, "unlisted_images": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("00000001_000.png,Hernia,0,1,411,M,PA", "label_conflict"),
+        ("00000001_000.png,Mass|Edema,0,2,411,M,PA", "row_conflict"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_serious(odd, row, kind):
+    add_rows(odd, row)
+    answer = audit(odd, "--json", "--no-images")
+    assert answer.exit_code == 1
+    assert kinds(answer.json)[kind]["examples"] == ["00000001_000.png"]
+
+
+def test_a_label_that_is_none_is_serious(odd):
+    table = odd / "Data_Entry_2017.csv"
+    table.write_text(table.read_text().replace("Mass|Edema", "Mass|Eczema", 1))
+    answer = audit(odd)
+    assert answer.exit_code == 1
+    assert answer.stdout.splitlines()[-1] == "Not clean: unknown label (1); 9 image files were read."
+
+
 def test_tables_say_what_is_wrong_and_what_to_do(odd):
     images = sorted((odd / "images").iterdir())
     images[4].write_bytes(b"")
@@ -92,7 +134,7 @@ def test_tables_say_what_is_wrong_and_what_to_do(odd):
     assert "duplicate images serious 2 00000007_000.png, 00000008_000.png one image in several roles" in words
     assert f"damaged: {images[4].name} has zero bytes" in words
     last = answer.stdout.splitlines()[-1]
-    assert last == "Not clean: 1 damaged images, 2 duplicate images; 9 image files were read."
+    assert last == "Not clean: damaged images (1), duplicate images (2); 9 image files were read."
 
 
 def test_without_a_look_at_images_their_damage_is_not_seen(odd):
