@@ -116,6 +116,18 @@ def register_losses(register: Register) -> None:
         version="1",
         summary="Binary cross-entropy with a positive weight for each finding",
     )
+    register(
+        "focal",
+        "cxrbench.losses.focal:Focal",
+        version="1",
+        summary="Focal loss: what the network is sure of counts less",
+    )
+    register(
+        "asymmetric",
+        "cxrbench.losses.asymmetric:Asymmetric",
+        version="1",
+        summary="Focal with other exponents for positives and negatives",
+    )
 
 
 @hookimpl
@@ -132,6 +144,18 @@ def register_calibrators(register: Register) -> None:
         "cxrbench.calibrators.temperature:Temperature",
         version="1",
         summary="Logits divided by a temperature, for each finding or shared",
+    )
+    register(
+        "platt",
+        "cxrbench.calibrators.platt:Platt",
+        version="1",
+        summary="A logistic curve of the logit for each finding",
+    )
+    register(
+        "isotonic",
+        "cxrbench.calibrators.isotonic:Isotonic",
+        version="1",
+        summary="Any rising curve of the logit for each finding",
     )
 
 

@@ -16,8 +16,11 @@ from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import Sampler
 from cxrbench.label_overlay import LabelOverlay
+from cxrbench.options import Use, instantiate
+from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
+from cxrbench.specs import RunSpec, keyed
 from cxrbench.training.randomness import hash_ids, sampler_draws
 
 
@@ -91,6 +94,22 @@ class Selected:
     roles: pd.Series[str]
     excluded: int
     sampled_out: int
+
+
+def selection_of(spec: RunSpec, registry: Registry) -> Selection:
+    """The selection that a run asks for, its files read.
+
+    Raises:
+        UsageError: a file is missing or not what it should be.
+    """
+    sampler = keyed(spec.sampler, "sampler", registry)
+    return Selection(
+        split=spec.split,
+        exclude=read_exclusions(Path(spec.exclude)) if spec.exclude else frozenset(),
+        overlay=LabelOverlay.read(Path(spec.labels)) if spec.labels else None,
+        sampler=instantiate(registry.find("sampler", spec.sampler.name), spec.sampler.options),
+        sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
+    )
 
 
 def read_exclusions(path: Path) -> frozenset[str]:

@@ -30,6 +30,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
+    "focal": [{}, {"gamma": 0.5, "alpha": 0.25}],
+    "asymmetric": [{}, {"gamma_neg": 0.5, "clip": 0.0}],
     "temperature": [{}, {"scope": "shared"}],
     "precision_f1": [{}, {"grid": "scores", "infeasible": "best_f1"}, {"min_precision": 1.0}],
     "dynamic": [{}, {"low_f1": 1.0}],

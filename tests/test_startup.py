@@ -49,6 +49,7 @@ def start(*arguments, **environment):
         (["show", "--help"], "RUN"),
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
+        (["data", "audit", "--help"], "--write-exclude"),
         (["store", "--help"], "gc"),
     ],
 )
@@ -82,3 +83,10 @@ def test_completion_offers_names_and_imports_nothing_heavy(line, offers):
     offered, modules = completed(line)
     assert offered == offers
     assert modules.isdisjoint(HEAVY)
+
+
+def test_an_audit_imports_no_torch():
+    stdout, code, modules = start("data", "audit", "--no-images", "--json")
+    assert code in (0, None)
+    assert json.loads(stdout)["clean"]
+    assert modules.isdisjoint({"torch", "timm", "matplotlib"})

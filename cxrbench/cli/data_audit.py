@@ -2,9 +2,96 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import rich_click as click
 
+from cxrbench.cli.common import Output, common, complete_components
 
-@click.command()
-def audit() -> None:
-    """Count what is there and what is wrong with it."""
+_EPILOG = """
+Example: cxrbench data audit --dataset nih --data-root DIR --write-exclude damaged.txt
+
+Ends with exit code 1 where a patient or an image is in two roles, an image belongs to two patients, a
+file is damaged, or labels conflict; what else is odd, and images that are not there, are notes.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--dataset",
+    metavar="NAME[:key=value,…]",
+    shell_complete=complete_components("dataset"),
+    help="Data set.  [default: phantom]",
+)
+@click.option(
+    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
+)
+@click.option(
+    "--split", type=click.Choice(["official", "patient", "image"]), help="Roles.  [default: official]"
+)
+@click.option("--labels", metavar="FILE", help="CSV file of labels that replace the data set's.")
+@click.option("--exclude", metavar="FILE", help="Text file of image ids, one a line, that are left out.")
+@click.option(
+    "--sampler",
+    metavar="NAME[:key=value,…]",
+    shell_complete=complete_components("sampler"),
+    help="Which images are used.  [default: none]",
+)
+@click.option("--no-images", is_flag=True, help="Look at the tables alone, not at the image files.")
+@click.option(
+    "--write-exclude",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the ids of damaged images, one a line, as 'cxrbench run --exclude' takes them.",
+)
+@common
+def audit(
+    output: Output,
+    data_root: Path | None,
+    no_images: bool,
+    write_exclude: Path | None,
+    **given: Any,
+) -> None:
+    """Count what is there, and say what is wrong with it."""
+    from cxrbench.audit import audit, look_at
+    from cxrbench.options import instantiate
+    from cxrbench.report.audit_tables import audit_tables
+    from cxrbench.selection import selection_of
+    from cxrbench.specs import check
+
+    _check_target(write_exclude, given["exclude"], no_images)
+    registry = output.components().registry
+    asked = {name: value for name, value in given.items() if value is not None}
+    use = check(asked).dataset
+    dataset = instantiate(registry.find("dataset", use.name), use.options)
+    # Not specs.resolve, which looks into every component of a run and so imports torch.
+    recommended = {name: value for name, value in dataset.recommend().items() if name in given}
+    selection = selection_of(check({**recommended, **asked}), registry)
+    whole = dataset.read(data_root)
+    selected = selection.of(whole)
+    pixels = None
+    if not no_images:
+        pixels = look_at(dataset, data_root, selected.collection.manifest, output.reporter)
+    found = audit(whole, selected, pixels)
+    if write_exclude is not None and pixels is not None:
+        from cxrbench.files import write_text
+
+        write_text(write_exclude, "".join(f"{image_id}\n" for image_id in pixels.damaged))
+    output.document(found.record())
+    output.show(*audit_tables(found))
+    if not found.clean:
+        raise SystemExit(1)
+
+
+def _check_target(target: Path | None, exclude: str | None, no_images: bool) -> None:
+    from cxrbench.errors import UsageError
+
+    if target is None:
+        return
+    if no_images:
+        raise UsageError("--write-exclude needs the images to be read; leave out --no-images.")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {target.absolute().parent}; make it before --write-exclude.")
+    if exclude and target.resolve() == Path(exclude).resolve():
+        raise UsageError(f"--write-exclude would replace {target}, which --exclude reads; give another file.")

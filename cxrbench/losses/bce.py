@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn import functional as F
 
+from cxrbench.losses.masking import mean_over_known
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,11 +37,12 @@ class MaskedBce:
         if self.positive_weights is not None and self.positive_weights.device != logits.device:
             # Once a run, not once a step: copying from the host would stall the device.
             self.positive_weights = self.positive_weights.to(logits.device)
-        known = ~labels.isnan()
-        losses = F.binary_cross_entropy_with_logits(
-            logits.float(), labels.float().nan_to_num(), pos_weight=self.positive_weights, reduction="none"
+        return mean_over_known(self._elementwise, logits, labels)
+
+    def _elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(
+            logits, labels, pos_weight=self.positive_weights, reduction="none"
         )
-        return (losses * known).sum() / known.sum().clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)

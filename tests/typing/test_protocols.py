@@ -14,7 +14,9 @@ from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
+from cxrbench.calibrators.platt import Platt
 from cxrbench.calibrators.temperature import Temperature
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
@@ -28,7 +30,9 @@ from cxrbench.interfaces import (
     Sampler,
     ThresholdStrategy,
 )
+from cxrbench.losses.asymmetric import Asymmetric
 from cxrbench.losses.bce import Bce
+from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
 from cxrbench.preprocessing.equalize import Equalize
@@ -53,8 +57,8 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
 )
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
-LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)
-CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature)
+LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
 STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
