@@ -25,11 +25,14 @@ class Difference:
         value: the difference.
         interval: of the difference.
         p: two-sided, of no difference; NaN where it cannot be told.
+        with_seeds: whether interval and p hold the variance between seeds; without, they are about the very
+            networks compared, and say nothing of what another seed would give.
     """
 
     value: float
     interval: Interval
     p: float
+    with_seeds: bool
 
 
 def paired_difference(a: Estimate, b: Estimate, level: float = 0.95) -> Difference:
@@ -51,7 +54,7 @@ def paired_difference(a: Estimate, b: Estimate, level: float = 0.95) -> Differen
     if defined.size >= (1 - MAX_UNDEFINED) * gaps.size > 0:
         far_side = min((defined <= 0).sum(), (defined >= 0).sum())
         p = min(1.0, 2 * float(far_side + 1) / (defined.size + 1))
-    return Difference(a.value - b.value, percentile_interval(gaps, level), p)
+    return Difference(a.value - b.value, percentile_interval(gaps, level), p, with_seeds=False)
 
 
 def require_paired(estimates: Sequence[Estimate]) -> None:

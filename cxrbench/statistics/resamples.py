@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,6 @@ _CHUNK = 64
 """Replicates at once: few enough for the weights of some thousand patients to stay in a core's cache."""
 
 
-@dataclass(frozen=True)
 class Resamples:
     """Bootstrap resamples of patients, the same for everyone who names the same text and the same patients.
 
@@ -31,23 +29,25 @@ class Resamples:
     difference are the differences of their replicates.
 
     Attributes:
-        patients: ``[n]``, the patient of each image, as anything whose text names it.
-        seed: a text, such as the identity of the test set.
-        replicates: how many; the first of many equal the few.
+        rows: int64 ``[n]``, the place of each image's patient among the sorted patients.
+        clusters: how many patients there are.
+        seed: the text.
+        replicates: how many resamples.
     """
 
-    patients: Sequence[Any] | NDArray[Any]
-    seed: str
-    replicates: int = 1000
-    rows: IntArray = field(init=False, repr=False, compare=False)
-    """int64 ``[n]``, the place of each image's patient among the sorted patients."""
-    clusters: int = field(init=False, compare=False)
-    """How many patients there are."""
+    def __init__(self, patients: Sequence[Any] | NDArray[Any], seed: str, replicates: int = 1000) -> None:
+        """Name the resamples; they are drawn by :meth:`weights`.
 
-    def __post_init__(self) -> None:
-        names, rows = np.unique(np.asarray(self.patients).astype(str), return_inverse=True)
-        object.__setattr__(self, "rows", rows.reshape(-1).astype(np.int64))
-        object.__setattr__(self, "clusters", len(names))
+        Args:
+            patients: ``[n]``, the patient of each image, as anything whose text names it.
+            seed: a text, such as the identity of the test set.
+            replicates: how many; the first of many equal the few.
+        """
+        names, rows = np.unique(np.asarray(patients).astype(str), return_inverse=True)
+        self.rows: IntArray = rows.astype(np.int64)
+        self.clusters = len(names)
+        self.seed = seed
+        self.replicates = replicates
 
     def weights(self) -> Iterator[FloatArray]:
         """How often each patient is drawn: float64 ``[clusters, b]`` for ``b`` replicates at a time.

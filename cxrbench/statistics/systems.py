@@ -16,6 +16,10 @@ Resampling seeds instead would give ``(S - 1) / S`` of their variance, half of i
 
 Since ``s²`` of few seeds may come out near 0 by luck, it is not let below what test sampling alone makes of
 it, so an interval is never narrower than the bootstrap's. With one seed ``s²`` is unknown.
+
+In simulated studies (AUC .8, 60 to 80 positives of 200 patients, 2 to 5 seeds) 95% intervals of a mean held
+the truth in 94 to 98%; those of a difference in 95 to 99% with five seeds, and in up to 100% with two, where
+seeds hardly differ: two seeds show large differences only.
 """
 
 from __future__ import annotations
@@ -105,9 +109,9 @@ def compare_systems(a: Sequence[Estimate], b: Sequence[Estimate], level: float =
     gap = float(values_a.mean() - values_b.mean())
     if min(len(a), len(b)) == 1:
         gaps = replicates_a.mean(axis=0) - replicates_b.mean(axis=0)
-        return Difference(gap, percentile_interval(gaps, level), math.nan)
+        return Difference(gap, percentile_interval(gaps, level), math.nan, with_seeds=False)
     interval, p = _student(gap, [values_a, values_b], np.vstack([replicates_a, replicates_b]), level)
-    return Difference(gap, interval, p)
+    return Difference(gap, interval, p, with_seeds=True)
 
 
 def group_systems(systems: Sequence[Sequence[Estimate]], alpha: float = 0.05) -> list[int | None]:

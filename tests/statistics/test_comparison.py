@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.statistics.bootstrap import Estimate
+from cxrbench.statistics.bootstrap import Estimate, bootstrap
 from cxrbench.statistics.comparison import holm, paired_difference, tie_groups
+from cxrbench.statistics.resamples import Resamples
+from cxrbench.statistics.weighted import Ranking
 
 NAN = math.nan
 
@@ -96,3 +100,21 @@ def test_each_leader_is_compared_with_holms_adjustment():
 def test_of_equal_values_the_earlier_leads_and_nothing_needs_no_group():
     assert tie_groups(np.array([0.5, 0.5]), np.full((2, 2), 0.001)) == [1, 2]
     assert tie_groups(np.array([]), np.empty((0, 0))) == []
+
+
+def test_two_seeds_of_a_published_network_differ_by_more_than_test_sampling():
+    data = Path(os.environ.get("CXRBENCH_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
+    folder = data / "predictions/casp_official"
+    if not folder.is_dir():
+        pytest.skip(f"there are no test data in {data} (CXRBENCH_TEST_DATA)")
+    macros = []
+    for seed in (0, 1):
+        with np.load(folder / f"densenet121_seed{seed}.npz", allow_pickle=False) as file:
+            scores, labels, patients = file["test_logits"], file["test_labels"], file["test_patient"]
+        resamples = Resamples(patients, "x")
+        findings = [str(c) for c in range(labels.shape[1])]
+        macros.append(bootstrap(findings, resamples, [Ranking(scores, labels, resamples)]).macro("auc"))
+    difference = paired_difference(*macros)
+    assert difference.value == pytest.approx(-0.01266, abs=5e-5)
+    assert (difference.interval.low, difference.interval.high) == pytest.approx((-0.020, -0.006), abs=1e-3)
+    assert difference.p < 0.01

@@ -42,6 +42,7 @@ def test_the_difference_has_no_test_variance_that_both_share():
     # Welch's test of the seeds' values, since the test effect is the same for all.
     welch = stats.ttest_ind([0.80, 0.82, 0.84], [0.70, 0.71], equal_var=False)
     assert difference.value == pytest.approx(0.115)
+    assert difference.with_seeds
     assert difference.p == pytest.approx(welch.pvalue, rel=1e-6)
     reach = stats.t.ppf(0.975, freedom) * math.sqrt(sum(parts))
     assert difference.interval.high == pytest.approx(0.115 + reach, rel=1e-6)
@@ -63,6 +64,7 @@ def test_one_seed_is_told_and_never_better():
     assert difference.value == pytest.approx(0.395)
     assert difference.interval.method == "percentile"
     assert math.isnan(difference.p)
+    assert not difference.with_seeds
     assert math.isnan(compare_systems(others, lone).p)
 
 
