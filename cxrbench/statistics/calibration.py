@@ -1,8 +1,9 @@
-"""How far probabilities are from the rates observed: Brier score, expected calibration error."""
+"""How far probabilities are from the rates observed: Brier score and its parts, calibration errors."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.interfaces import FloatArray
+
+    IntArray = NDArray[np.int64]
+
+Binning = Literal["width", "mass"]
+"""Bins of equal width ``(a, b]``, 0 in the first; or of equal mass, equal probabilities always in one bin."""
 
 
 def brier(probabilities: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
@@ -27,6 +33,73 @@ def brier(probabilities: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
     known = known_cells(probabilities, labels)
     gaps = np.where(known, probabilities - labels, 0.0).astype(np.float64)
     return ratio((gaps**2).sum(axis=0), known.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class BrierParts:
+    """Parts of the Brier score of each class, float64 ``[c]`` each.
+
+    ``brier = reliability - resolution + uncertainty + within_variance - within_covariance``.
+
+    Attributes:
+        reliability: mean squared distance of mean probability and observed rate over bins; 0 is best.
+        resolution: mean squared distance of a bin's rate from the overall rate; more is better.
+        uncertainty: ``rate (1 - rate)``, a property of the labels alone.
+        within_variance: variance of the probabilities inside their bins.
+        within_covariance: twice the covariance of probability and label inside the bins.
+    """
+
+    reliability: FloatArray
+    resolution: FloatArray
+    uncertainty: FloatArray
+    within_variance: FloatArray
+    within_covariance: FloatArray
+
+    @property
+    def generalised_resolution(self) -> FloatArray:
+        """What, unlike ``resolution``, makes ``brier = reliability - this + uncertainty`` with any bins."""
+        return self.resolution - self.within_variance + self.within_covariance
+
+
+def brier_parts(
+    probabilities: NDArray[Any], labels: NDArray[Any], bins: int = 15, binning: Binning = "width"
+) -> BrierParts:
+    """Decompose the Brier score of each class over bins of its probabilities.
+
+    Murphy, "A New Vector Partition of the Probability Score", 1973, has reliability, resolution and
+    uncertainty; they add up to the Brier score only where all probabilities of a bin are equal. The two
+    within-bin parts make the sum exact: Stephenson, Coelho and Jolliffe, "Two Extra Components in the Brier
+    Score Decomposition", 2008.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        bins: how many.
+        binning: ``width`` or ``mass``, see :data:`Binning`.
+
+    Returns:
+        Five parts, NaN where no label is known.
+    """
+    known = known_cells(probabilities, labels)
+    cells = bin_cells(probabilities, known, bins, binning)
+    p, y = probabilities[known].astype(np.float64), labels[known].astype(np.float64)
+    count, p_sum, y_sum = (_totals(cells, known, bins, weights) for weights in (None, p, y))
+    p_mean, rate = ratio(p_sum, count), ratio(y_sum, count)
+    n = known.sum(axis=0)
+    overall = ratio(y_sum.sum(axis=1), n)
+    # Deviations from the bin's own mean, rather than a difference of large sums.
+    p_gap, y_gap = p - p_mean.reshape(-1)[cells], y - rate.reshape(-1)[cells]
+
+    def mean(of_bins: FloatArray) -> FloatArray:
+        return ratio(np.where(count > 0, of_bins, 0.0).sum(axis=1), n)
+
+    return BrierParts(
+        reliability=mean(count * (p_mean - rate) ** 2),
+        resolution=mean(count * (rate - overall[:, None]) ** 2),
+        uncertainty=overall * (1 - overall),
+        within_variance=mean(_totals(cells, known, bins, p_gap**2)),
+        within_covariance=mean(2 * _totals(cells, known, bins, p_gap * y_gap)),
+    )
 
 
 def expected_calibration_error(
@@ -47,10 +120,96 @@ def expected_calibration_error(
     Returns:
         float64 ``[c]``; NaN where no label is known.
     """
+    return _mean_gap(probabilities, labels, bins, "width")
+
+
+def adaptive_calibration_error(
+    probabilities: NDArray[Any], labels: NDArray[Any], bins: int = 15
+) -> FloatArray:
+    """Calibration error of each class over bins that hold equally many images.
+
+    As :func:`expected_calibration_error`, with bins that follow the probabilities, of which a rare finding
+    has nearly all in the first bin of equal width. Nguyen and O'Connor, "Posterior Calibration and
+    Exploratory Analysis for Natural Language Processing Models", 2015. Equal probabilities are never
+    parted, so bins hold equally many only as far as ties allow.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        bins: how many.
+
+    Returns:
+        float64 ``[c]``; NaN where no label is known.
+    """
+    return _mean_gap(probabilities, labels, bins, "mass")
+
+
+def maximum_calibration_error(
+    probabilities: NDArray[Any], labels: NDArray[Any], bins: int = 15, binning: Binning = "width"
+) -> FloatArray:
+    """The largest distance of mean probability and observed rate over the bins that hold an image.
+
+    Guo et al. 2017, equation 4. A bin of one image counts as much as any other, so this figure is noisy
+    with bins of equal width.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        bins: how many.
+        binning: ``width`` or ``mass``, see :data:`Binning`.
+
+    Returns:
+        float64 ``[c]``; NaN where no label is known.
+    """
+    gaps, count = _gaps(probabilities, labels, bins, binning)
+    largest: FloatArray = np.abs(ratio(gaps, count)).max(axis=1, initial=-np.inf, where=count > 0)
+    return np.where(count.sum(axis=1) > 0, largest, np.nan)
+
+
+def bin_cells(
+    probabilities: NDArray[Any], known: NDArray[np.bool_], bins: int, binning: Binning = "width"
+) -> IntArray:
+    """The cell ``class × bins + bin`` of each known probability, in the order of ``probabilities[known]``.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        known: ``[n, c]``, which to place.
+        bins: how many a class.
+        binning: ``width``: bins of equal width ``(a, b]``, 0 in the first. ``mass``: of ``m`` known
+            probabilities, the one with ``k`` below it falls into bin ``k × bins // m``.
+
+    Returns:
+        int64, one for each known cell.
+    """
+    if binning == "width":
+        edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
+        place = np.searchsorted(edges, probabilities[known], side="left")
+    else:
+        places = np.zeros(known.shape, np.int64)
+        for column, chosen in enumerate(known.T):
+            p = probabilities[chosen, column]
+            places[chosen, column] = np.searchsorted(np.sort(p), p) * bins // max(len(p), 1)
+        place = places[known]
+    return np.nonzero(known)[1] * bins + place
+
+
+def _totals(cells: IntArray, known: NDArray[np.bool_], bins: int, weights: FloatArray | None) -> FloatArray:
+    """Sums of ``weights`` (counts where None) of each class and bin, float64 ``[c, bins]``."""
+    totals = np.bincount(cells, weights=weights, minlength=known.shape[1] * bins)
+    return totals.reshape(-1, bins).astype(np.float64)
+
+
+def _gaps(
+    probabilities: NDArray[Any], labels: NDArray[Any], bins: int, binning: Binning
+) -> tuple[FloatArray, FloatArray]:
+    """Sum of probability less label, and how many, of each class and bin: float64 ``[c, bins]`` each."""
     known = known_cells(probabilities, labels)
-    edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    cell = np.nonzero(known)[1] * bins + np.searchsorted(edges, probabilities[known], side="left")
+    cells = bin_cells(probabilities, known, bins, binning)
     gaps = (probabilities[known] - labels[known]).astype(np.float64)
+    return _totals(cells, known, bins, gaps), _totals(cells, known, bins, None)
+
+
+def _mean_gap(probabilities: NDArray[Any], labels: NDArray[Any], bins: int, binning: Binning) -> FloatArray:
     # |mean p - rate| × count = |sum of (p - y)|.
-    of_bins = np.bincount(cell, weights=gaps, minlength=known.shape[1] * bins).reshape(-1, bins)
-    return ratio(np.abs(of_bins).sum(axis=1), known.sum(axis=0))
+    gaps, count = _gaps(probabilities, labels, bins, binning)
+    return ratio(np.abs(gaps).sum(axis=1), count.sum(axis=1))

@@ -1,4 +1,8 @@
-"""How good decisions are: confusion matrices of each class and what follows from them."""
+"""How good decisions are: confusion matrices of each class and what follows from them.
+
+A function of a :class:`Confusion` works elementwise: counts of any shape, such as ``[c, b]`` for ``b``
+resamples, give figures of that shape.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.statistics.sweep import sweep_grid
 from cxrbench.statistics.undefined import ratio
 
 if TYPE_CHECKING:
@@ -77,6 +82,67 @@ def f1(counts: Confusion) -> FloatArray:
 def accuracy(counts: Confusion) -> FloatArray:
     """``(tp + tn) / (tp + fp + tn + fn)`` ``[c]``, NaN where nothing was counted."""
     return ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn)
+
+
+def balanced_accuracy(counts: Confusion) -> FloatArray:
+    """Mean of sensitivity and specificity ``[c]``, NaN where there is no positive or no negative."""
+    return (recall(counts) + specificity(counts)) / 2
+
+
+def mcc(counts: Confusion) -> FloatArray:
+    """Matthews correlation coefficient ``[c]``: the correlation of decisions and labels.
+
+    ``(tp tn - fp fn) / sqrt((tp + fp) (tp + fn) (tn + fp) (tn + fn))``; NaN where there is no positive or no
+    negative, 0 where all decisions are the same (the limit, as in scikit-learn). Matthews 1975.
+    """
+    tp, fp, tn, fn = (np.asarray(x, np.float64) for x in (counts.tp, counts.fp, counts.tn, counts.fn))
+    labelled = np.sqrt(tp + fn) * np.sqrt(tn + fp)
+    # Decisions that are all the same leave a covariance of 0, over whatever is not 0.
+    called = np.maximum(np.sqrt(tp + fp) * np.sqrt(tn + fn), 1)
+    return ratio(tp * tn - fp * fn, labelled * called)
+
+
+def net_benefit(counts: Confusion, threshold: float | FloatArray) -> FloatArray:
+    """Net benefit ``[c]`` of decisions: true positives an image, less false positives at the going rate.
+
+    ``tp / n - fp / n × t / (1 - t)``: whoever calls at probability ``t`` holds one true positive to be worth
+    ``(1 - t) / t`` false ones. Calling nothing has net benefit 0. Vickers and Elkin, "Decision Curve
+    Analysis", 2006.
+
+    Args:
+        counts: of decisions.
+        threshold: threshold probability, 0 <= t < 1; one, or an array that broadcasts with the counts.
+
+    Returns:
+        float64 ``[c]``; NaN where nothing was counted.
+    """
+    odds = np.asarray(threshold, np.float64) / (1 - np.asarray(threshold, np.float64))
+    return ratio(counts.tp - counts.fp * odds, counts.tp + counts.fp + counts.tn + counts.fn)
+
+
+def decision_curve(
+    probabilities: NDArray[Any], labels: NDArray[Any], thresholds: NDArray[Any]
+) -> tuple[FloatArray, FloatArray]:
+    """Net benefit over threshold probabilities: of calling at each of them, and of calling every image.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        thresholds: ``[k]``, ascending, 0 <= t < 1.
+
+    Returns:
+        Two float64 arrays ``[k, c]``: of ``probability >= threshold``, and of calling all; that of calling
+        none is 0. NaN where a class has no known label.
+
+    Raises:
+        ValueError: the thresholds are not ascending.
+    """
+    swept = sweep_grid(probabilities, labels, thresholds)
+    at = np.asarray(thresholds, np.float64)[:, None]
+    called = Confusion(swept.tp, swept.fp, swept.negatives - swept.fp, swept.positives - swept.tp)
+    nothing = np.zeros_like(swept.positives)
+    everything = Confusion(swept.positives, swept.negatives, nothing, nothing)
+    return net_benefit(called, at), net_benefit(everything, at)
 
 
 def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:

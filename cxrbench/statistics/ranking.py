@@ -1,4 +1,4 @@
-"""How well scores rank: AUC, average precision, ROC curve, label-ranking average precision."""
+"""How well scores rank: AUC, whole and partial; average precision; the ROC curve; rankings of labels."""
 
 from __future__ import annotations
 
@@ -52,6 +52,79 @@ def average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
     return ratio((gained * swept.tp[:-1] / np.maximum(called, 1)).sum(axis=0), swept.positives)
 
 
+def partial_auc(scores: NDArray[Any], labels: NDArray[Any], max_fpr: float) -> FloatArray:
+    """Standardised area under the ROC curve up to a false positive rate, of each class.
+
+    The area ``A`` between 0 and ``max_fpr`` (the curve is straight between its points) is put on the scale
+    of the AUC, 0.5 for chance and 1 for perfect: ``(1 + (A - low) / (high - low)) / 2`` with
+    ``low = max_fpr² / 2`` and ``high = max_fpr``. McClish, "Analyzing a Portion of the ROC Curve", 1989.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        max_fpr: above 0, at most 1.
+
+    Returns:
+        float64 ``[c]``; NaN where a class has no positive or no negative.
+
+    Raises:
+        ValueError: ``max_fpr`` is not in (0, 1].
+    """
+    if not 0 < max_fpr <= 1:
+        raise ValueError("max_fpr must be above 0 and at most 1")
+    swept = sweep_scores(scores, labels)
+    fpr, tpr = ratio(swept.fp, swept.negatives), ratio(swept.tp, swept.positives)
+    # Rows ascend in the threshold, so a step goes from the point after to the point before.
+    left, right = np.minimum(fpr[1:], max_fpr), np.minimum(fpr[:-1], max_fpr)
+    slope = np.divide(
+        tpr[:-1] - tpr[1:], fpr[:-1] - fpr[1:], out=np.zeros_like(left), where=fpr[:-1] != fpr[1:]
+    )
+    height = tpr[1:] + slope * ((left + right) / 2 - fpr[1:])
+    # A step that lies beyond max_fpr has no width.
+    area: FloatArray = ((right - left) * height).sum(axis=0)
+    low, high = max_fpr**2 / 2, max_fpr
+    return (1 + (area - low) / (high - low)) / 2
+
+
+def sensitivity_at_specificity(scores: NDArray[Any], labels: NDArray[Any], specificity: float) -> FloatArray:
+    """The highest sensitivity of each class among thresholds with at least this specificity.
+
+    Thresholds are the observed scores and one above them all; nothing is interpolated, so each figure is
+    one that a threshold reaches.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        specificity: the least that is accepted, 0..1.
+
+    Returns:
+        float64 ``[c]``; NaN where a class has no positive or no negative.
+    """
+    swept = sweep_scores(scores, labels)
+    reached = ratio(swept.negatives - swept.fp, swept.negatives) >= specificity
+    best = np.where(reached, swept.tp, 0).max(axis=0)
+    return ratio(best, np.where(swept.negatives > 0, swept.positives, 0))
+
+
+def specificity_at_sensitivity(scores: NDArray[Any], labels: NDArray[Any], sensitivity: float) -> FloatArray:
+    """The highest specificity of each class among thresholds with at least this sensitivity.
+
+    As :func:`sensitivity_at_specificity`.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        sensitivity: the least that is accepted, 0..1.
+
+    Returns:
+        float64 ``[c]``; NaN where a class has no positive or no negative.
+    """
+    swept = sweep_scores(scores, labels)
+    reached = ratio(swept.tp, swept.positives) >= sensitivity
+    best = np.where(reached, swept.negatives - swept.fp, 0).max(axis=0)
+    return ratio(best, np.where(swept.positives > 0, swept.negatives, 0))
+
+
 def roc_curve(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """ROC curve of one class: false positive rate, true positive rate and threshold of each point.
 
@@ -99,3 +172,26 @@ def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) 
         total += np.where(positive[:, column], share, 0.0)
     count = positive.sum(axis=1)
     return float(np.where(count > 0, total / np.maximum(count, 1), 1.0).mean())
+
+
+def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    """How far one must go down an image's ranked labels, on average, to find all its positive ones.
+
+    For each image: the number of labels that score at least as high as its lowest positive one; 0 where it
+    has none, as in scikit-learn. Images with an unknown label are left out.
+
+    Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
+
+    Args:
+        scores: ``[n, c]``, comparable between classes.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        NaN where no image is left or where one that is left has a score that is not finite.
+    """
+    whole = ~np.isnan(labels).any(axis=1)
+    scores, positive = scores[whole], labels[whole] == 1
+    if not whole.any() or not known_cells(scores, labels[whole]).all():
+        return float("nan")
+    lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True)
+    return float((scores >= lowest).sum(axis=1).mean())

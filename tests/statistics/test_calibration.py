@@ -1,4 +1,4 @@
-"""Brier score and calibration error against scikit-learn and a loop over bins."""
+"""Brier score, its parts and calibration errors against scikit-learn and loops over bins."""
 
 from itertools import pairwise
 
@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import brier_score_loss
 
-from cxrbench.statistics.calibration import brier, expected_calibration_error
+from cxrbench.statistics.calibration import (
+    adaptive_calibration_error,
+    bin_cells,
+    brier,
+    brier_parts,
+    expected_calibration_error,
+    maximum_calibration_error,
+)
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(
@@ -74,3 +81,66 @@ def test_a_probability_that_is_nan_makes_its_column_undefined():
     labels = np.array([[1.0, 1.0], [0.0, 0.0]])
     np.testing.assert_array_equal(brier(probabilities, labels), [0.25, np.nan])
     np.testing.assert_array_equal(expected_calibration_error(probabilities, labels), [0.0, np.nan])
+
+
+@given(TABLES, st.integers(1, 20), st.sampled_from(["width", "mass"]))
+@settings(deadline=None)
+def test_the_parts_of_the_brier_score_add_up(table, bins, binning):
+    parts = brier_parts(*table, bins, binning)
+    total = parts.reliability - parts.generalised_resolution + parts.uncertainty
+    np.testing.assert_allclose(total, brier(*table), rtol=1e-10, atol=1e-12)
+    for part in (parts.reliability, parts.resolution, parts.within_variance):
+        assert not (part < 0).any()
+
+
+def test_the_parts_of_the_brier_score_by_hand():
+    probabilities = np.array([0.1, 0.3, 0.8, 0.8])[:, None]
+    labels = np.array([0.0, 1, 1, 0])[:, None]
+    parts = brier_parts(probabilities, labels, bins=2)
+    # Bins: mean 0.2, rate 0.5, and mean 0.8, rate 0.5.
+    assert parts.reliability.item() == pytest.approx(0.3**2)
+    assert parts.resolution.item() == 0
+    assert parts.uncertainty.item() == 0.25
+    assert parts.within_variance.item() == pytest.approx(2 * 0.1**2 / 4)
+    assert parts.within_covariance.item() == pytest.approx(2 * 2 * 0.5 * 0.1 / 4)
+
+
+def test_probabilities_that_are_equal_in_their_bins_have_murphys_three_parts():
+    rng = np.random.default_rng(0)
+    probabilities = rng.choice([0.1, 0.5, 0.9], (500, 2))
+    labels = (rng.random((500, 2)) < probabilities).astype(float)
+    parts = brier_parts(probabilities, labels, bins=3)
+    np.testing.assert_allclose(parts.within_variance, 0, atol=1e-15)
+    np.testing.assert_allclose(parts.within_covariance, 0, atol=1e-15)
+    for c in range(2):
+        rates = {p: labels[probabilities[:, c] == p, c].mean() for p in (0.1, 0.5, 0.9)}
+        reliability = np.mean([(p - rates[p]) ** 2 for p in probabilities[:, c]])
+        assert parts.reliability[c] == pytest.approx(reliability)
+
+
+@given(TABLES, st.integers(1, 8))
+@settings(deadline=None)
+def test_errors_over_bins_of_equal_mass_equal_the_loop(table, bins):
+    probabilities, labels = table
+    adaptive = adaptive_calibration_error(probabilities, labels, bins)
+    largest = maximum_calibration_error(probabilities, labels, bins, "mass")
+    for c in range(labels.shape[1]):
+        known = ~np.isnan(labels[:, c])
+        p, y = probabilities[known, c], labels[known, c]
+        place = np.array([int((p < one).sum()) * bins // len(p) for one in p])
+        gaps = [(p[place == k].mean() - y[place == k].mean(), (place == k).mean()) for k in set(place)]
+        expected = (sum(abs(g) * w for g, w in gaps), max(abs(g) for g, _ in gaps)) if gaps else (np.nan,) * 2
+        np.testing.assert_allclose((adaptive[c], largest[c]), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_bins_of_equal_mass_hold_equally_many_and_part_no_ties():
+    p = np.array([0.01, 0.02, 0.03, 0.04, 0.5, 0.5, 0.5, 0.5])[:, None]
+    cells = bin_cells(p, np.ones_like(p, bool), 4, "mass")
+    np.testing.assert_array_equal(cells, [0, 0, 1, 1, 2, 2, 2, 2])
+
+
+def test_the_largest_gap_over_bins_of_equal_width():
+    probabilities = np.array([[0.8], [0.8], [0.8], [0.8], [0.1], [0.1]])
+    labels = np.array([[1], [1], [0], [0], [0], [0]], dtype=float)
+    assert maximum_calibration_error(probabilities, labels, bins=2)[0] == pytest.approx(0.3)
+    assert np.isnan(maximum_calibration_error(probabilities, np.full((6, 1), np.nan)))[0]

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from cxrbench.statistics import decisions as d
+from cxrbench.statistics.undefined import ratio
 
 CELLS = st.sampled_from([0.0, 1.0, np.nan])
 TABLES = st.tuples(st.integers(1, 30), st.integers(1, 3)).flatmap(
@@ -78,3 +79,48 @@ def test_whole_image_figures_are_undefined_where_nothing_is_left(function):
     assert np.isnan(function(unknown, known))
     assert np.isnan(function(known, unknown))
     assert np.isnan(function(np.empty((0, 2)), np.empty((0, 2))))
+
+
+@given(TABLES)
+@settings(deadline=None)
+@pytest.mark.filterwarnings("ignore:A single label was found")
+def test_balanced_accuracy_and_mcc_equal_sklearn(table):
+    decisions, labels = table
+    counts = d.confusion(decisions, labels)
+    for c in range(labels.shape[1]):
+        both = ~(np.isnan(decisions[:, c]) | np.isnan(labels[:, c]))
+        called, truth = decisions[both, c], labels[both, c]
+        defined = len(set(truth)) == 2
+        for ours, theirs in (
+            (d.balanced_accuracy, metrics.balanced_accuracy_score),
+            (d.mcc, metrics.matthews_corrcoef),
+        ):
+            expected = theirs(truth, called) if defined else np.nan
+            np.testing.assert_allclose(ours(counts)[c], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_mcc_of_large_counts_does_not_overflow():
+    many = np.array([10**9])
+    assert d.mcc(d.Confusion(many, many * 0, many, many * 0)).item() == pytest.approx(1.0)
+
+
+def test_net_benefit_by_hand():
+    # 3 true and 2 false of 10 at one in five: 0.3 - 0.2 / 4.
+    counts = d.Confusion(*(np.array([k]) for k in (3, 2, 4, 1)))
+    assert d.net_benefit(counts, 0.2).item() == pytest.approx(0.25)
+    assert np.isnan(d.net_benefit(d.Confusion(*(np.array([0]) for _ in range(4))), 0.2)).all()
+
+
+@given(TABLES)
+@settings(deadline=None)
+def test_the_decision_curve_equals_decisions_at_each_threshold(table):
+    probabilities, labels = np.nan_to_num(table[0], nan=0.4), table[1]
+    thresholds = np.array([0.0, 0.2, 0.4, 0.7])
+    called, everything = d.decision_curve(probabilities, labels, thresholds)
+    for k, t in enumerate(thresholds):
+        counts = d.confusion((probabilities >= t).astype(float), labels)
+        np.testing.assert_allclose(called[k], d.net_benefit(counts, t), rtol=1e-12)
+        prevalence = ratio((labels == 1).sum(axis=0), (~np.isnan(labels)).sum(axis=0))
+        np.testing.assert_allclose(
+            everything[k], prevalence - (1 - prevalence) * t / (1 - t), rtol=1e-9, atol=1e-12
+        )

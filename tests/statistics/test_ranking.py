@@ -1,5 +1,7 @@
 """Ranking statistics equal scikit-learn's on scores with ties and unknown labels."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,3 +111,63 @@ def test_float32_scores_rank_as_they_are():
     expected = [metrics.roc_auc_score(y, s) for s, y in zip(scores.T, labels.T, strict=True)]
     np.testing.assert_allclose(ranking.auc(scores, labels), expected, rtol=1e-12)
     assert ranking.auc(scores, labels).dtype == np.float64
+
+
+@given(WITH_UNKNOWN, st.sampled_from([0.05, 0.1, 1 / 3, 0.5, 0.9]))
+@settings(deadline=None)
+def test_partial_auc_equals_sklearn(table, max_fpr):
+    scores, labels = table
+    expected = [
+        oracle(partial(metrics.roc_auc_score, max_fpr=max_fpr), s, y, lambda y: len(set(y)) == 2)
+        for s, y in zip(scores.T, labels.T, strict=True)
+    ]
+    np.testing.assert_allclose(ranking.partial_auc(scores, labels, max_fpr), expected, rtol=1e-10)
+
+
+@given(WITH_UNKNOWN)
+@settings(deadline=None)
+def test_partial_auc_up_to_one_is_the_auc(table):
+    np.testing.assert_allclose(ranking.partial_auc(*table, 1.0), ranking.auc(*table), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("max_fpr", [0.0, 1.1])
+def test_partial_auc_refuses_a_part_that_is_none(max_fpr):
+    with pytest.raises(ValueError, match="max_fpr"):
+        ranking.partial_auc(np.zeros((2, 1)), np.zeros((2, 1)), max_fpr)
+
+
+@given(WITH_UNKNOWN, st.sampled_from([0.0, 0.5, 0.8, 1.0]))
+@settings(deadline=None)
+def test_points_of_the_roc_curve_equal_the_loop(table, least):
+    scores, labels = table
+    sensitivity = ranking.sensitivity_at_specificity(scores, labels, least)
+    specificity = ranking.specificity_at_sensitivity(scores, labels, least)
+    for c, (s, y) in enumerate(zip(scores.T, labels.T, strict=True)):
+        if not ((y == 1).any() and (y == 0).any()):
+            assert np.isnan([sensitivity[c], specificity[c]]).all()
+            continue
+        points = [
+            ((s >= t)[y == 1].mean(), (s < t)[y == 0].mean()) for t in [*np.unique(s[~np.isnan(y)]), np.inf]
+        ]
+        assert sensitivity[c] == max(tpr for tpr, tnr in points if tnr >= least)
+        assert specificity[c] == max(tnr for tpr, tnr in points if tpr >= least)
+
+
+@given(tables([0.0, 1.0]))
+@settings(deadline=None)
+def test_coverage_error_equals_sklearn(table):
+    scores, labels = table
+    scores = np.column_stack([scores, np.full(len(scores), -2.0)])
+    labels = np.column_stack([labels, np.zeros(len(labels))])
+    assert ranking.coverage_error(scores, labels) == pytest.approx(
+        metrics.coverage_error(labels, scores), rel=1e-12
+    )
+
+
+def test_coverage_error_leaves_out_images_with_unknown_labels():
+    scores = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.1], [0.5, 0.4, 0.3]])
+    labels = np.array([[0, 0, 1], [np.nan, 1, 0], [1, 0, 1]])
+    assert ranking.coverage_error(scores, labels) == 2.5
+    assert np.isnan(ranking.coverage_error(scores[1:2], labels[1:2]))
+    scores[0, 0] = np.nan
+    assert np.isnan(ranking.coverage_error(scores, labels))

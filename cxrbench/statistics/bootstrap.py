@@ -1,0 +1,132 @@
+"""Bootstrap replicates of every figure of every finding, to be stored and subtracted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from cxrbench.statistics.intervals import Interval, percentile_interval
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
+    from cxrbench.statistics.resamples import Resamples
+    from cxrbench.statistics.weighted import Statistic
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One figure with its replicates.
+
+    Attributes:
+        value: on the whole test set; NaN where undefined.
+        replicates: float64 ``[B]``, on each resample; NaN where undefined.
+        seed: the text that the resamples follow from; equal texts and patients mean equal resamples.
+        findings: whose average it is.
+    """
+
+    value: float
+    replicates: FloatArray
+    seed: str
+    findings: tuple[str, ...]
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Percentile interval over resampled patients; it holds no other source of variance."""
+        return percentile_interval(self.replicates, level)
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Figures of each finding, on the whole test set and on each resample of its patients.
+
+    Attributes:
+        metrics: names ``[m]``.
+        findings: names ``[c]``.
+        values: float64 ``[m, c]``, on the whole set.
+        replicates: float64 ``[m, c, B]``, on each resample; NaN where undefined.
+        seed: the text that the resamples follow from.
+    """
+
+    metrics: tuple[str, ...]
+    findings: tuple[str, ...]
+    values: FloatArray
+    replicates: FloatArray
+    seed: str
+
+    def finding(self, metric: str, finding: str) -> Estimate:
+        """One figure of one finding."""
+        place = self.metrics.index(metric), self.findings.index(finding)
+        return Estimate(float(self.values[place]), self.replicates[place], self.seed, (finding,))
+
+    def defined(self, metric: str) -> tuple[str, ...]:
+        """The findings whose figure is defined on the whole set."""
+        undefined = np.isnan(self.values[self.metrics.index(metric)])
+        return tuple(name for name, gone in zip(self.findings, undefined, strict=True) if not gone)
+
+    def macro(self, metric: str, findings: Sequence[str] | None = None) -> Estimate:
+        """Mean over findings, the same ones in every replicate.
+
+        Args:
+            metric: its name.
+            findings: which; by default those that are defined on the whole set. A replicate in which one of
+                them is undefined is undefined: an average over the rest would be another figure, and which
+                one would change from resample to resample.
+
+        Returns:
+            NaN where there is no finding.
+        """
+        chosen = self.defined(metric) if findings is None else tuple(findings)
+        row, columns = self.metrics.index(metric), [self.findings.index(name) for name in chosen]
+        if not columns:
+            nothing = np.full(self.replicates.shape[2], np.nan)
+            return Estimate(float("nan"), nothing, self.seed, ())
+        replicates: FloatArray = self.replicates[row, columns].mean(axis=0)
+        return Estimate(float(self.values[row, columns].mean()), replicates, self.seed, chosen)
+
+    def save(self, path: Path) -> None:
+        """Write to a safetensors file; replicates in float32, which is finer than they are certain."""
+        names = {"metrics": list(self.metrics), "findings": list(self.findings), "seed": self.seed}
+        save_file(
+            {"values": self.values, "replicates": self.replicates.astype(np.float32)},
+            path,
+            metadata={"names": json.dumps(names)},
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Replicates:
+        """Read what :meth:`save` wrote."""
+        with safe_open(path, framework="numpy") as file:
+            names = json.loads(file.metadata()["names"])
+            values, replicates = file.get_tensor("values"), file.get_tensor("replicates").astype(np.float64)
+        return cls(tuple(names["metrics"]), tuple(names["findings"]), values, replicates, names["seed"])
+
+
+def bootstrap(findings: Sequence[str], resamples: Resamples, statistics: Sequence[Statistic]) -> Replicates:
+    """Compute statistics on the whole test set and on every resample of its patients.
+
+    Some replicates at a time are computed, so the memory needed beside the result stays small.
+
+    Args:
+        findings: names ``[c]`` of the classes of the statistics.
+        resamples: which patients are drawn.
+        statistics: prepared with the same resamples, see :mod:`cxrbench.statistics.weighted`.
+
+    Returns:
+        The figures of all statistics, in their order.
+    """
+    names = tuple(name for statistic in statistics for name in statistic.names)
+    replicates = np.empty((len(names), len(findings), resamples.replicates))
+    done = 0
+    for weights in resamples.weights():
+        drawn = weights.shape[1]
+        replicates[:, :, done : done + drawn] = np.concatenate([each(weights) for each in statistics])
+        done += drawn
+    once = np.ones((resamples.clusters, 1))
+    values = np.concatenate([each(once) for each in statistics])[:, :, 0]
+    return Replicates(names, tuple(findings), values, replicates, resamples.seed)
