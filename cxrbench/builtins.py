@@ -20,6 +20,12 @@ def register_datasets(register: Register) -> None:
         version="1",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
     )
+    register(
+        "csv",
+        "cxrbench.datasets.manifest_csv:ManifestCsv",
+        version="1",
+        summary="Images of your own, from a CSV file and a TOML map of its columns (--data-root DIR)",
+    )
 
 
 @hookimpl

@@ -14,6 +14,7 @@ from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.temperature import Temperature
+from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.interfaces import (
@@ -42,7 +43,7 @@ from cxrbench.thresholds.youden import Youden
 SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
 PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing,)
 AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (NoAugmentation, Affine)
-DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
+DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)
 CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature)
