@@ -17,7 +17,7 @@ def register_datasets(register: Register) -> None:
     register(
         "nih",
         "cxrbench.datasets.nih:Nih",
-        version="1",
+        version="2",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
     )
     register(
