@@ -17,8 +17,14 @@ def register_datasets(register: Register) -> None:
     register(
         "nih",
         "cxrbench.datasets.nih:Nih",
-        version="1",
+        version="2",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
+    )
+    register(
+        "csv",
+        "cxrbench.datasets.manifest_csv:ManifestCsv",
+        version="1",
+        summary="Images of your own, from a CSV file and a TOML map of its columns (--data-root DIR)",
     )
 
 

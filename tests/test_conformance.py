@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from cxrbench.options import Use
 from cxrbench.plugins import load_plugins
@@ -27,6 +28,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "otsu_mask": [{}, {"sigma": 0.0}],
     "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}],
     "sampler fpn_fusion": [{}, {"preset": "as_fitted"}, {"mirror_below": 40, "repeat_to": 60}],
+    "csv": [{"table": "images.csv"}, {"config": "map.toml", "uncertain": "one"}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
@@ -51,8 +53,22 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("kind", "name", "options", "check"), list(cases()))
-def test_built_in(kind: Kind, name: str, options: dict[str, Any], check: Check) -> None:
-    check.run(REGISTRY.find(kind, name), options, root_of(name))
+def test_built_in(kind: Kind, name: str, options: dict[str, Any], check: Check, own_images: Path) -> None:
+    check.run(REGISTRY.find(kind, name), options, own_images if name == "csv" else root_of(name))
+
+
+@pytest.fixture(scope="module")
+def own_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of a user's own, with a table whose columns have usual names and a map of them."""
+    root = tmp_path_factory.mktemp("own")
+    rows = ["path,patient,age,sex,view,split,Mass,Fracture"]
+    for number in range(40):
+        name, role = f"{number:02d}.png", ("train", "val", "tune", "test")[number // 4 % 4]
+        Image.new("L", (40, 50), number).save(root / name)
+        rows.append(f"{name},p{number // 2},{30 + number},{'MF'[number % 2]},PA,{role},{number % 2},-1")
+    (root / "images.csv").write_text("\n".join(rows))
+    (root / "map.toml").write_text('table = "images.csv"\n[findings]\nNodule = "Mass"\nOther = "Fracture"\n')
+    return root
 
 
 def root_of(name: str) -> Path | None:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.collection import Collection
-from cxrbench.errors import CxrbenchError
-from cxrbench.roles import ROLES, assign_roles
+from cxrbench.errors import CxrbenchError, DamagedImageError
+from cxrbench.roles import assign_roles
 from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec, TrainingSpec
 from cxrbench.testing.check import Check, Subject, require
@@ -79,19 +79,20 @@ def reads_boxes_inside_the_images(subject: Subject) -> None:
 
 
 def keeps_patients_apart(subject: Subject) -> None:
-    """No patient has images in both official lists, and every role has images."""
+    """No patient has images in both official lists, and train, val and test have images."""
     manifest = _read(subject).manifest
     patients = manifest["patient_id"].astype(str)
     both = set(patients[manifest["official"] == "test"]) & set(patients[manifest["official"] != "test"])
     require(not both, f"{len(both)} patients, such as {min(both, default='')}, stand in both lists.")
     roles = set(assign_roles(manifest))
-    require(roles == set(ROLES), f"Only {', '.join(sorted(roles))} have images.")
+    require(roles >= {"train", "val", "test"}, f"Only {', '.join(sorted(roles))} have images.")
 
 
 def counts_its_lists(subject: Subject) -> None:
-    """'listed' says how many images each official list names, no fewer than are at hand."""
+    """'listed' says how many images each official list names, no fewer than are at hand; {} without lists."""
     collection = _read(subject)
-    require(set(collection.listed) == {"train_val", "test"}, f"It is {collection.listed}.")
+    lists = {"train_val", "test"} if collection.manifest["official"].notna().any() else set()
+    require(set(collection.listed) == lists, f"It is {collection.listed}.")
     for name, listed in collection.listed.items():
         here = int((collection.manifest["official"] == name).sum())
         require(here <= listed, f"{here} images of {name} are here, {listed} are listed.")
@@ -102,7 +103,7 @@ def reads_the_same_again(subject: Subject) -> None:
     first, second = _read(subject), _read(subject)
     for name in ("manifest", "labels", "boxes"):
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name), obj=name)
-    for name in ("name", "task", "label_version", "listed", "notes"):
+    for name in ("name", "task", "label_version", "listed", "notes", "problems"):
         require(getattr(first, name) == getattr(second, name), f"'{name}' differs.")
 
 
@@ -118,6 +119,20 @@ def gives_grey_pixels(subject: Subject) -> None:
             require(one.dtype == np.uint8, f"{image_id} is {one.dtype}.")
             require(one.ndim == 2 and one.size, f"{image_id} has the shape {one.shape}.")
             require(np.array_equal(one, other), f"{image_id} differs the second time.")
+
+
+def refuses_content_that_is_no_image(subject: Subject) -> None:
+    """Where images have files, content that is none is a DamagedImageError that names the image."""
+    manifest = _read(subject).manifest
+    dataset: Dataset = subject.make()
+    for image_id in manifest.index[manifest["source"] != ""][:1]:
+        for content in (b"", b"\x89PNG\r\n\x1a\n", b"no image " * 100):
+            try:
+                dataset.pixels(content, image_id, 32)
+            except DamagedImageError as error:
+                require(image_id in str(error), f"'{error}' does not name {image_id}.")
+            else:
+                require(False, f"{content[:8]!r} … is decoded.")
 
 
 def explains_a_missing_folder(subject: Subject) -> None:
@@ -146,6 +161,7 @@ CHECKS = tuple(
             counts_its_lists,
             reads_the_same_again,
             gives_grey_pixels,
+            refuses_content_that_is_no_image,
             explains_a_missing_folder,
         ),
     )

@@ -18,6 +18,7 @@ from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
 from cxrbench.calibrators.temperature import Temperature
+from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.interfaces import (
@@ -55,7 +56,7 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
     FpnFusionAugmentation,
     FourClassAugmentation,
 )
-DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
+DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
 CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)

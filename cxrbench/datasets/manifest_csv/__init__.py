@@ -41,8 +41,8 @@ class ManifestCsv:
     that networks trained on one data set can be tested on another; others keep their own.
 
     Attributes:
-        config: a TOML file (:class:`cxrbench.datasets.manifest_csv.columns.ColumnMap`), from where the command
-            runs or below the data root.
+        config: a TOML file (:class:`cxrbench.datasets.manifest_csv.columns.ColumnMap`), in the folder where
+            the command runs or below the data root.
         table: the CSV file, below the data root; needs no TOML where its columns have usual names.
         uncertain: what the label -1 means: unknown (``mask``), ``zero`` or ``one``; the TOML's where None.
     """
@@ -87,7 +87,7 @@ class ManifestCsv:
             odd.notes.append(f"{here.sum():,} of the {len(here):,} rows' images are here.")
         official, role = _roles(table, columns, told, path, odd)
         listed = {name: int((official == name).sum()) for name in ("train_val", "test")}
-        labels = read_labels(table, columns, told, path, self.uncertain or told.uncertain, odd)
+        labels = read_labels(table, columns, told, path, odd)
         facts = _facts(table, columns, told, odd).assign(official=official, role=role, source=image)
         facts, labels, image = facts[here], labels[here], image[here]
         ids = pd.Index(image, name="image_id", dtype="str")
@@ -131,16 +131,16 @@ class ManifestCsv:
         return root
 
     def _told(self, root: Path) -> tuple[ColumnMap, Path]:
-        """What the TOML tells, and where the table is."""
+        """What the TOML and the options tell, and where the table is."""
         if not self.config:
-            return ColumnMap(), root / self.table
+            return ColumnMap(uncertain=self.uncertain or "mask"), root / self.table
         config = Path(self.config) if Path(self.config).is_file() else root / self.config
         told = read_column_map(config)
         name = self.table or told.table
         if not name:
             raise UsageError(f'{config} names no table; give it table = "FILE.csv".')
-        beside = config.parent / name
-        return told, beside if beside.is_file() and not (root / name).is_file() else root / name
+        path = next((p for p in (root / name, config.parent / name) if p.is_file()), root / name)
+        return told.model_copy(update={"uncertain": self.uncertain or told.uncertain}), path
 
 
 def _paths(texts: pd.Series[str], told: ColumnMap, path: Path) -> pd.Series[str]:

@@ -17,12 +17,7 @@ _MEANING: Mapping[Uncertain, float] = {"mask": np.nan, "zero": 0.0, "one": 1.0}
 
 
 def read_labels(
-    table: pd.DataFrame,
-    columns: Mapping[str, str],
-    told: ColumnMap,
-    path: Path,
-    uncertain: Uncertain,
-    odd: Oddities,
+    table: pd.DataFrame, columns: Mapping[str, str], told: ColumnMap, path: Path, odd: Oddities
 ) -> pd.DataFrame:
     """Float32 labels of each row, one column a class, from one column of strings or one a finding.
 
@@ -33,7 +28,7 @@ def read_labels(
     if "labels" in columns:
         labels = _from_strings(table[columns["labels"]], told, path)
     else:
-        labels = _from_columns(table, set(columns.values()), told, path, uncertain, odd)
+        labels = _from_columns(table, set(columns.values()), told, path, odd)
     if told.task == "singlelabel":
         sums = labels.sum(axis=1, skipna=False)
         if not (sums.isna() | (sums == 1)).all():
@@ -66,7 +61,7 @@ def _from_strings(texts: pd.Series[str], told: ColumnMap, path: Path) -> pd.Data
 
 
 def _from_columns(
-    table: pd.DataFrame, taken: set[str], told: ColumnMap, path: Path, uncertain: Uncertain, odd: Oddities
+    table: pd.DataFrame, taken: set[str], told: ColumnMap, path: Path, odd: Oddities
 ) -> pd.DataFrame:
     """Labels of one column a finding: 1, 0, -1 (uncertain), or empty (unknown)."""
     known = LABEL | folded(told.values.label)
@@ -80,7 +75,7 @@ def _from_columns(
         kept = [c for c in candidates if _holds_labels(table[c], known)]
         classes = _named({c: c for c in kept if c.casefold() != NO_FINDING.casefold()}, path)
         odd.notes.append(f"Columns taken as findings: {', '.join(column for (column,) in classes.values())}.")
-    values = {"1": 1.0, "0": 0.0, "-1": _MEANING[uncertain], "": np.nan}
+    values = {"1": 1.0, "0": 0.0, "-1": _MEANING[told.uncertain], "": np.nan}
     matrix = {}
     for name, (column,) in classes.items():
         told_values = table[column].str.casefold().map(known)

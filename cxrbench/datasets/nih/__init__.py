@@ -166,13 +166,10 @@ def _labels(rows: pd.DataFrame, lists: Lists, odd: Oddities) -> tuple[pd.DataFra
         return lists.labels.loc[ids[first]], rows[first].set_axis(ids[first])
     codes, strings = pd.factorize(rows["labels"])
     matrix = np.stack([_vector(string) for string in strings])
-    unknown = np.flatnonzero(np.isnan(matrix[codes]).any(axis=1))
+    strange = np.flatnonzero(np.isnan(matrix[codes]).any(axis=1))
     odd.add(
         "unknown_label",
-        (
-            f"{image}: {labels}"
-            for image, labels in zip(ids[unknown], rows["labels"].iloc[unknown], strict=True)
-        ),
+        (f"{ids[row]}: {rows['labels'].iloc[row]}" for row in strange),
         serious=True,
     )
     told = pd.Series([vector.tobytes() for vector in matrix])[codes]
