@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cxrbench.data import Data, hash_ids
-from cxrbench.training.images import Images
+from cxrbench.pixels.images import Images
 from cxrbench.training.randomness import derive
 
 if TYPE_CHECKING:

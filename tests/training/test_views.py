@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from cxrbench.training.images import stored_side
+from cxrbench.pixels.images import stored_side
 from cxrbench.training.views import augmented_view, central_view, normalised
 
 
@@ -68,7 +68,7 @@ def test_neutral_draws_give_the_central_view():
 
 
 def test_neutral_draws_give_the_central_view_up_to_half_a_pixel():
-    size, side = 224, stored_side(224)
+    size, side = 224, stored_side(224, 0.9)
     ramp = torch.arange(side, dtype=torch.uint8).repeat(1, 1, side, 1)
     view = augmented_view(ramp, size, torch.full((1, 3), 0.5))
     difference = (view - central_view(ramp, size)) * 255
@@ -77,7 +77,7 @@ def test_neutral_draws_give_the_central_view_up_to_half_a_pixel():
 
 @pytest.mark.parametrize("size", [32, 64, 224, 299, 512])
 def test_the_stored_side_leaves_a_crop_of_ninety_percent(size):
-    side = stored_side(size)
+    side = stored_side(size, 0.9)
     assert side >= size / 0.9 > side - 1
     assert central_view(torch.zeros(2, 1, side, side, dtype=torch.uint8), size).shape == (2, 1, size, size)
 
