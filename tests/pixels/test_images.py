@@ -160,7 +160,7 @@ def test_another_preprocessing_reads_the_whole_image_into_rows_of_its_own(root, 
 
 def test_another_preprocessing_is_another_network(tmp_path, plugin):
     plugin("""
-from cxrbench import hookimpl
+from cxrbench.hookspecs import hookimpl
 
 class Negative:
     def apply(self, image):
