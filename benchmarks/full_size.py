@@ -2,7 +2,8 @@
 
 Small PNGs in NIH's layout, each another file, are made on the spot, a thousandth, a tenth and all of them.
 Each command is a process of its own; its peak memory is what the operating system says, the pages of the
-memory-mapped cache that it read among them::
+memory-mapped cache that it read among them. "Beyond" is the time of each image more than at the size
+before, which leaves out what a command needs to start::
 
     python benchmarks/full_size.py --images 112120
 """
@@ -44,9 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=112_120, help="of the largest size")
     largest = parser.parse_args().images
-    print(
-        f"{'images':>8}  {'command':12}{'seconds':>9}{'ms an image':>13}{'more ms an image':>18}{'peak MB':>9}"
-    )
+    print(f"{'images':>8}  {'command':12}{'seconds':>9}{'ms/image':>10}{'beyond':>9}{'peak MB':>9}")
     before: dict[str, tuple[int, float]] = {}
     for images in (1_000, 10_000, largest):
         with tempfile.TemporaryDirectory() as folder:
@@ -55,12 +54,12 @@ def main() -> None:
             for command in (RUN, ("data", "audit")):
                 name = " ".join(part for part in command[:2] if not part.startswith("-"))
                 seconds, peak, code = measure(command, root, results)
-                # What the start of the command takes is left out by a difference of two sizes.
                 fewer, less = before.get(name, (0, 0.0))
                 more = 1e3 * (seconds - less) / max(images - fewer, 1)
                 before[name] = images, seconds
                 print(
-                    f"{images:8,}  {name:12}{seconds:9.1f}{1e3 * seconds / images:13.2f}{more:18.2f}{peak:9,.0f}"
+                    f"{images:8,}  {name:12}{seconds:9.1f}{1e3 * seconds / images:10.2f}{more:9.2f}"
+                    + f"{peak:9,.0f}"
                     + (f"  exit code {code}" if code else ""),
                     flush=True,
                 )
