@@ -26,12 +26,36 @@ def register_datasets(register: Register) -> None:
 def register_samplers(register: Register) -> None:
     """Samplers."""
     register("none", "cxrbench.samplers.none:NoSampler", version="1", summary="Every image once, as it is")
+    register(
+        "limit",
+        "cxrbench.samplers.limit:Limit",
+        version="1",
+        summary="Training sees fewer images of what is frequent",
+    )
+    register(
+        "fpn_fusion",
+        "cxrbench.samplers.fpn_fusion:FpnFusion",
+        version="1",
+        summary="The published sampling of densenet_fpn: less that is frequent, rare findings repeated",
+    )
 
 
 @hookimpl
 def register_preprocessing(register: Register) -> None:
     """Preprocessing of whole images, before they are stored."""
     register("none", "cxrbench.preprocessing.none:NoPreprocessing", version="1", summary="Images as they are")
+    register(
+        "equalize",
+        "cxrbench.preprocessing.equalize:Equalize",
+        version="1",
+        summary="Histogram equalisation",
+    )
+    register(
+        "otsu_mask",
+        "cxrbench.preprocessing.otsu_mask:OtsuMask",
+        version="1",
+        summary="The dark part of the image, by Otsu's threshold; the rest black",
+    )
 
 
 @hookimpl
@@ -47,7 +71,19 @@ def register_augmentations(register: Register) -> None:
         "affine",
         "cxrbench.augmentations.affine:Affine",
         version="1",
-        summary="Random crop, rotation and translation in one warp",
+        summary="Random crop, rotation and translation in one warp; scale and mirroring if asked for",
+    )
+    register(
+        "fpn_fusion",
+        "cxrbench.augmentations.fpn_fusion:FpnFusionAugmentation",
+        version="1",
+        summary="As published with densenet_fpn: crop, ±7°, translation to 6%, blur of 40% of the images",
+    )
+    register(
+        "four_class",
+        "cxrbench.augmentations.four_class:FourClassAugmentation",
+        version="1",
+        summary="As in the four-class study: mirroring left to right, ±72°, contrast",
     )
 
 

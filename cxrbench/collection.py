@@ -68,6 +68,7 @@ class Collection:
         listed: how many images each official list names, present here or not.
         notes: sentences that the user should read once before the run.
         problems: what an audit reports; a run refuses data with a serious one.
+        drawn: whether the images are drawn, so that figures say nothing about patients.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Collection:
     listed: dict[str, int]
     notes: tuple[str, ...] = field(default=())
     problems: tuple[Problem, ...] = field(default=())
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         """Check what every later stage relies on."""

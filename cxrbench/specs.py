@@ -24,6 +24,9 @@ def _one_use(value: object) -> object:
     return value
 
 
+_AN_INTEGER = "constrained-int"
+"""What pydantic calls the integer that a batch size may be, in the place of an error."""
+
 OneUse = Annotated[Use, BeforeValidator(_one_use)]
 
 
@@ -33,7 +36,7 @@ class Cycle(BaseModel):
     Attributes:
         epochs: passes over the training rows; None: the training's.
         learning_rate: at the cycle's start; None: the training's.
-        loss: options of the loss that differ in this cycle.
+        loss: options of the loss that differ in this cycle; each replaces the run's as a whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,16 +51,16 @@ class TrainingSpec(BaseModel):
 
     Attributes:
         epochs: passes over the training rows at most.
-        batch_size: images a step.
+        batch_size: images a step, all processes together; ``auto`` takes as many as fit on a GPU.
         optimizer: ``adam`` or ``adamw``.
         learning_rate: at the start.
         weight_decay: L2 (adam) or decoupled (adamw).
         schedule: ``cosine`` to zero over all steps, ``plateau`` on validation loss, or ``constant``.
         plateau_patience: epochs without lower validation loss before the rate is cut.
         plateau_factor: what the rate is multiplied by then.
-        early_stopping: stop after this many epochs without a better ``select``; 0 never stops.
-        select: what the kept checkpoint is best in on val: macro AUC, macro-F1 at each epoch's best-F1
-            thresholds, or loss.
+        early_stopping: end a cycle after this many of its epochs without a better ``select``; 0 never does.
+        select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 at each
+            epoch's best-F1 thresholds, or loss (the run's own, whatever options a cycle gives its loss).
         clip_norm: gradient norm is clipped to this; 0 does not clip.
         precision: ``fp32``, ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the processor has it.
         channels_last: memory layout of images and convolutions.
@@ -65,14 +68,15 @@ class TrainingSpec(BaseModel):
             and kept; 0 keeps the weights themselves.
         compile: whether the network is compiled (Inductor) for training.
         deterministic: use deterministic algorithms alone, at a cost, so that a GPU repeats itself.
-        cycles: where given, training is these cycles one after another, each with a fresh optimizer and
-            schedule; ``epochs`` is then what a cycle takes that does not say.
+        cycles: where given, training is these cycles one after another, each with a fresh optimizer,
+            schedule and count towards early stopping, going on from the weights as they are; ``epochs`` is
+            then what a cycle takes that does not say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=2)
+    batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = 32
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -88,6 +92,13 @@ class TrainingSpec(BaseModel):
     compile: bool = False
     deterministic: bool = False
     cycles: tuple[Cycle, ...] = ()
+
+    @property
+    def images_a_step(self) -> int:
+        """The batch size, once it is resolved."""
+        if self.batch_size == "auto":
+            raise ValueError("the batch size is resolved before anything is computed")
+        return self.batch_size
 
 
 class RunSpec(BaseModel):
@@ -195,7 +206,16 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
         raise UsageError(
             f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file."
         )
-    return spec.model_copy(update=uses)
+    cycles = tuple(_resolved_cycle(cycle, uses["loss"], registry) for cycle in spec.training.cycles)
+    training = spec.training.model_copy(update={"cycles": cycles})
+    return spec.model_copy(update={**uses, "training": training})
+
+
+def _resolved_cycle(cycle: Cycle, loss: Use, registry: Registry) -> Cycle:
+    """The cycle with its loss options checked, and only those kept that differ from the run's."""
+    options = bind(registry.find("loss", loss.name), {**loss.options, **cycle.loss})
+    differing = {key: value for key, value in options.items() if value != loss.options[key]}
+    return cycle.model_copy(update={"loss": differing})
 
 
 def check(values: Mapping[str, Any]) -> RunSpec:
@@ -208,9 +228,11 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         return RunSpec.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"] if part != _AN_INTEGER)
         table = first["loc"][0] if len(first["loc"]) > 1 else None
-        fields = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
+        fields: type[BaseModel] = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
+        if first["loc"][:2] == ("training", "cycles"):
+            fields = Cycle
         if first["type"] == "extra_forbidden":
             elsewhere = fields is RunSpec and where in TrainingSpec.model_fields
             hint = f"write training.{where}" if elsewhere else f"there are {', '.join(fields.model_fields)}"

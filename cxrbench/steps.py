@@ -66,6 +66,7 @@ def steps_of(
         {
             "version": train.VERSION,
             "task": [data.task.kind, *data.task.classes],
+            "sampler": keyed(spec.sampler, "sampler", registry),
             "preprocessing": keyed(spec.preprocessing, "preprocessing", registry) if images else None,
             "augmentation": keyed(spec.augmentation, "augmentation", registry) if images else None,
             "backbone": keyed(spec.backbone, "backbone", registry),

@@ -14,7 +14,16 @@ from torch import nn
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
-from cxrbench.interfaces import Augmentation, Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.interfaces import (
+    Augmentation,
+    Backbone,
+    Calibrator,
+    Dataset,
+    Loss,
+    Sampler,
+    ThresholdStrategy,
+)
+from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
 from cxrbench.pixels.cache import ImageCache
 from cxrbench.pixels.identities import Identities
@@ -24,12 +33,16 @@ from cxrbench.predictions import Predictions
 from cxrbench.registry import KINDS, Kind, Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES, Role
+from cxrbench.selection import Selection, read_exclusions
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.steps import Steps, steps_of
 from cxrbench.store import Artifact, Store
 from cxrbench.training.batches import Rows
-from cxrbench.training.devices import best_precision, check_precision
+from cxrbench.training.devices import best_precision, check_deterministic, check_precision
+from cxrbench.training.processes import current
+from cxrbench.training.randomness import sampler_draws
+from cxrbench.training.schedule import most_epochs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,14 +81,32 @@ class Workflow:
         self.trainings = 0
         self.failed_trainings: dict[str, CxrbenchError] = {}
         self._opened: dict[str, OpenedData] = {}
+        self._batch_sizes: dict[str, int] = {}
 
-    def open(self, use: Use) -> OpenedData:
-        """The data set, opened once a process; its notes are said then."""
-        identity = keyed(use, "dataset", self.registry)
-        key = digest(identity)
+    def open(self, spec: RunSpec) -> OpenedData:
+        """What a run uses of its data set, opened once a process; notes are said then.
+
+        Raises:
+            CxrbenchError: the data set cannot be read, or too little of it is left.
+            UsageError: a file of the spec is missing, or does not fit the data set.
+        """
+        exclude = read_exclusions(Path(spec.exclude)) if spec.exclude else frozenset()
+        overlay = LabelOverlay.read(Path(spec.labels)) if spec.labels else None
+        identity = keyed(spec.dataset, "dataset", self.registry)
+        sampler = keyed(spec.sampler, "sampler", self.registry)
+        key = digest([identity, spec.split, sorted(exclude), overlay and overlay.version, sampler])
         if key not in self._opened:
-            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
-            data = Data(dataset, identity, self.data_root, self.store)
+            selection = Selection(
+                split=spec.split,
+                exclude=exclude,
+                overlay=overlay,
+                sampler=instantiate(self.registry.find("sampler", spec.sampler.name), spec.sampler.options),
+                sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
+            )
+            dataset: Dataset = instantiate(
+                self.registry.find("dataset", spec.dataset.name), spec.dataset.options
+            )
+            data = Data(dataset, identity, self.data_root, self.store, selection)
             for note in data.notes:
                 self.reporter.say(note)
             self._opened[key] = OpenedData(self, data, identity)
@@ -85,21 +116,47 @@ class Workflow:
         """A run of ``spec``, its components made and checked, nothing done yet.
 
         Raises:
-            UsageError: a component does not fit the task, or the precision the device.
+            UsageError: a component does not fit the task, the precision or determinism the device, or the
+                batch size the number of processes.
+            CxrbenchError: the batch size is ``auto``, and not even the smallest fits.
         """
         if spec.training.precision == "auto":
-            training: TrainingSpec = spec.training.model_copy(
-                update={"precision": best_precision(self.device)}
-            )
-            spec = spec.model_copy(update={"training": training})
+            spec = _with_training(spec, precision=best_precision(self.device))
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
+        if spec.training.deterministic:
+            check_deterministic(self.device)
         backbone: Backbone = instantiate(
             self.registry.find("backbone", spec.backbone.name), spec.backbone.options
         )
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
-        return Job(self, spec, backbone, self.open(spec.dataset))
+        job = Job(self, spec, backbone, self.open(spec))
+        if spec.training.batch_size == "auto":
+            job = Job(self, self._with_batch_size(job), backbone, self.open(spec))
+        current().require_shares(job.spec.training.images_a_step, self.device)
+        return job
+
+    def _with_batch_size(self, job: Job) -> RunSpec:
+        """The spec with ``auto`` resolved: on a GPU by trying, once for runs that differ by seed alone."""
+        spec = job.spec
+        like = digest(spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK - {"seed"}))
+        if like not in self._batch_sizes:
+            size = job.fitting_batch_size() if self.device.type == "cuda" else self._usual_batch_size(spec)
+            self._batch_sizes[like] = size
+            why = "the largest that fits" if self.device.type == "cuda" else "the usual one on a CPU"
+            self.reporter.say(f"batch size auto: {size}, {why}")
+        return _with_training(spec, batch_size=self._batch_sizes[like])
+
+    def _usual_batch_size(self, spec: RunSpec) -> int:
+        """What the data set recommends, or the default."""
+        dataset: Dataset = instantiate(self.registry.find("dataset", spec.dataset.name), spec.dataset.options)
+        recommended = {"batch_size": dataset.recommend().get("batch_size", TrainingSpec().batch_size)}
+        return TrainingSpec.model_validate(recommended).images_a_step
+
+
+def _with_training(spec: RunSpec, **changes: Any) -> RunSpec:
+    return spec.model_copy(update={"training": spec.training.model_copy(update=changes)})
 
 
 class OpenedData:
@@ -140,8 +197,13 @@ class Job:
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
+        self._data.require_tune(spec.tune)
         self._backbone = backbone
-        self._loss: Loss = self._make("loss")
+        self._losses: tuple[Loss, ...] = (
+            self._make("loss"),
+            *train.cycle_losses(spec, workflow.registry),
+        )
+        self._sampler: Sampler = self._make("sampler")
         self._augmentation: Augmentation = self._make("augmentation")
         self._strategy: ThresholdStrategy = self._make("thresholds")
         task = self._data.task
@@ -151,11 +213,12 @@ class Job:
             calibrator: Calibrator = instantiate(workflow.registry.find("calibrator", use.name), use.options)
             if task.kind in calibrator.tasks or use is spec.calibrator:
                 self._calibrator_uses[use.name], self._calibrators[use.name] = use, calibrator
-        task.require_fit("loss", spec.loss.name, self._loss.tasks)
+        task.require_fit("loss", spec.loss.name, self._losses[0].tasks)
         task.require_fit("calibrator", spec.calibrator.name, self._calibrators[spec.calibrator.name].tasks)
         task.require_fit("thresholds", spec.thresholds.name, self._strategy.tasks)
         # Options that name classes can be checked only here; one unlabelled row is enough for that.
-        self._loss.build(np.full((1, len(task.classes)), np.nan), task.classes)
+        for loss in self._losses:
+            loss.build(np.full((1, len(task.classes)), np.nan), task.classes)
 
     def _make(self, kind: Kind) -> Any:
         use = self.spec.use(kind)
@@ -288,6 +351,7 @@ class Job:
         reader = self.steps.train.id
         roles: tuple[Role, ...] = ("train", "val")
         rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
+        rows["train"] = self._balanced(rows["train"])
         self._reporter.say(
             f"training {self.spec.backbone.name} on {len(rows['train'])} images: " + self._settings
         )
@@ -295,7 +359,7 @@ class Job:
             folder,
             self.spec,
             self._backbone,
-            self._loss,
+            self._losses,
             self._augmentation,
             self._data.task,
             rows,
@@ -305,16 +369,41 @@ class Job:
         )
         self._workflow.trainings += trained
 
+    def _balanced(self, train: Rows) -> Rows:
+        """The training rows as the sampler wants them."""
+        draws = sampler_draws(train.id_hashes(), "balance", self.spec.seed)
+        plan = self._sampler.balance(train.known_labels, self._data.task.classes, draws)
+        if not len(plan.rows):
+            raise CxrbenchError(
+                f"The sampler {self.spec.sampler} leaves none of the {len(train)} training images; "
+                "choose other options, or the sampler 'none'."
+            )
+        return train.planned(plan)
+
     @property
     def _settings(self) -> str:
         """The resolved settings of the training, on one line."""
         spec, training = self.spec, self.spec.training
         size = f"{spec.image_size} px, " if self.takes_images else ""
+        cycles = f" in {len(training.cycles)} cycles" if training.cycles else ""
         return (
-            f"{size}weights {spec.weights}, {training.epochs} epochs of batches of {training.batch_size}, "
-            f"{training.optimizer} {training.learning_rate:g} {training.schedule}, "
+            f"{size}weights {spec.weights}, {most_epochs(training)} epochs{cycles} of batches of "
+            f"{training.batch_size}, {training.optimizer} {training.learning_rate:g} {training.schedule}, "
             f"augmentation {spec.augmentation}, best by {training.select}, seed {spec.seed}, "
             f"{training.precision} on {self._workflow.device.type}"
+            f"{f' in {current().count} processes' if current().count > 1 else ''}"
+        )
+
+    def fitting_batch_size(self) -> int:
+        """See :func:`cxrbench.stages.train.largest_batch_size`."""
+        return train.largest_batch_size(
+            self.spec,
+            self._backbone,
+            self._losses[0],
+            self._augmentation,
+            self._data.task,
+            len(self._data.image_ids("train")),
+            self._workflow.device,
         )
 
     def _predict(self, role: Role, folder: Path) -> None:

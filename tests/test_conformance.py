@@ -18,8 +18,15 @@ REGISTRY = load_plugins([]).registry
 MEMBERS = {"timm/*": "timm/test_resnet"}
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
+# By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "phantom": [SMALL_PHANTOM, {**SMALL_PHANTOM, "label_noise": 0.2, "prevalence_shift": 2.0}],
+    "affine": [{}, {"degrees": 180.0, "scale": 0.5, "mirror": 0.5}],
+    "augmentation fpn_fusion": [{}, {"blur": 1.0, "kernel": 9}],
+    "four_class": [{}, {"contrast": 1.0, "degrees": 180.0}],
+    "otsu_mask": [{}, {"sigma": 0.0}],
+    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}],
+    "sampler fpn_fusion": [{}, {"preset": "as_fitted"}, {"mirror_below": 40, "repeat_to": 60}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
@@ -33,7 +40,8 @@ def cases() -> Iterator[Any]:
     for kind in KINDS:
         for component in REGISTRY.all(kind):
             name = MEMBERS.get(component.name, component.name)
-            for options in VARIANTS.get(component.name, [{}]):
+            variants = VARIANTS.get(f"{kind} {component.name}") or VARIANTS.get(component.name, [{}])
+            for options in variants:
                 for check in checks_for(kind):
                     yield pytest.param(
                         kind, name, options, check, id=f"{Use(name=name, options=options)} {check}"

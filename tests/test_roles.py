@@ -24,7 +24,8 @@ def manifest(*rows):
     """A manifest of (image id, patient, official list)."""
     ids, patients, official = zip(*rows, strict=True)
     return pd.DataFrame(
-        {"patient_id": list(patients), "official": list(official)}, index=pd.Index(ids, name="image_id")
+        {"patient_id": list(patients), "official": list(official), "role": None},
+        index=pd.Index(ids, name="image_id"),
     )
 
 

@@ -47,6 +47,7 @@ def start(*arguments, **environment):
         (["plugins", "list"], ""),
         (["run", "--help"], "--thresholds"),
         (["show", "--help"], "RUN"),
+        (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["store", "--help"], "gc"),
     ],

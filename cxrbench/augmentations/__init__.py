@@ -1,1 +1,1 @@
-"""Built-in augmentations (:class:`cxrbench.interfaces.Augmentation`)."""
+"""Built-in augmentations (:class:`cxrbench.interfaces.Augmentation`), and the operations that they share."""

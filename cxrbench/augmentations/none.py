@@ -18,4 +18,4 @@ class NoAugmentation:
 
     def view(self, pixels: Tensor, size: int, crop: float, draws: Tensor) -> Tensor:
         """See :func:`cxrbench.training.views.central_view`."""
-        return central_view(pixels, size)
+        return central_view(pixels, size, crop)

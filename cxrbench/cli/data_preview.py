@@ -2,9 +2,105 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import rich_click as click
 
+from cxrbench.cli.common import Output, common, complete_components
 
-@click.command()
-def preview() -> None:
-    """Show images before and after preprocessing and augmentation."""
+if TYPE_CHECKING:
+    from cxrbench.options import Use
+    from cxrbench.registry import Kind, Registry
+
+_KINDS: tuple[Kind, ...] = ("dataset", "preprocessing", "augmentation")
+
+_EPILOG = """
+Example: cxrbench data preview --augmentation fpn_fusion --preprocessing otsu_mask --images 6
+
+Images are of train, and what training sees is what a run with the same seed sees in its first epochs.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--dataset",
+    metavar="NAME[:key=value,…]",
+    shell_complete=complete_components("dataset"),
+    help="Data set.  [default: phantom]",
+)
+@click.option(
+    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
+)
+@click.option(
+    "--preprocessing",
+    metavar="NAME[:key=value,…]",
+    shell_complete=complete_components("preprocessing"),
+    help="What is done to each whole image.  [default: none]",
+)
+@click.option(
+    "--augmentation",
+    metavar="NAME[:key=value,…]",
+    shell_complete=complete_components("augmentation"),
+    help="What training sees of an image.  [default: affine]",
+)
+@click.option(
+    "--image-size", type=int, metavar="PX", help="Side of the network's input; recommended by the data set."
+)
+@click.option(
+    "--crop", type=float, metavar="SHARE", help="Share of the side that the network sees.  [default: 0.9]"
+)
+@click.option(
+    "--images", type=click.IntRange(1, 16), default=4, show_default=True, help="How many images to show."
+)
+@click.option("--seed", type=int, metavar="N", help="Of images and augmentation.  [default: 0]")
+@click.option(
+    "--output",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("preview.png"),
+    show_default=True,
+    metavar="FILE",
+    help="PNG file to write.",
+)
+@common
+def preview(output: Output, data_root: Path | None, images: int, path: Path, **given: Any) -> None:
+    """Show images before and after preprocessing and augmentation, as a PNG file."""
+    from cxrbench.errors import UsageError
+    from cxrbench.specs import resolve
+
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {path.absolute().parent}; make it, or give another --output.")
+    registry = output.components().registry
+    spec = resolve({name: value for name, value in given.items() if value is not None}, registry)
+
+    from cxrbench.preview import previews_of
+    from cxrbench.report.preview_figure import draw_preview
+
+    previews = previews_of(spec, registry, data_root, images)
+    uses = {kind: _in_short(spec.use(kind), kind, registry) for kind in _KINDS}
+    changes = f"preprocessing {uses['preprocessing']}, augmentation {uses['augmentation']}"
+    draw_preview(
+        path,
+        previews,
+        title=f"{uses['dataset']}: {changes}",
+        heading=f"Images of train; a network sees {spec.crop:.0%} of their side, at {spec.image_size} pixels",
+    )
+    output.document(
+        {
+            "path": str(path),
+            "images": [each.image_id for each in previews],
+            **uses,
+            "image_size": spec.image_size,
+            "crop": spec.crop,
+            "seed": spec.seed,
+        }
+    )
+    output.show(str(path))
+
+
+def _in_short(use: Use, kind: Kind, registry: Registry) -> str:
+    """The component with the options that differ from its defaults."""
+    from cxrbench.specs import keyed
+
+    return str(use.model_copy(update={"options": keyed(use, kind, registry)["options"]}))

@@ -35,22 +35,32 @@ def run(
     """Write ``predictions.parquet``.
 
     Always in fp32: bf16 keeps 8 bits of a logit and makes ties of differences.
+
+    Raises:
+        CxrbenchError: a logit is not finite, or the device has not the memory for one image.
     """
     network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
     load_own_weights(network, checkpoint)
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    with reporter.progress("predicting", len(rows)) as advance:
-        logits = logits_of(
-            network.to(device),
-            backbone,
-            rows,
-            image_size=spec.image_size,
-            batch_size=spec.training.batch_size,
-            channels_last=spec.training.channels_last,
-            device=device,
-            advance=advance,
-        )
+    try:
+        with reporter.progress("predicting", len(rows)) as advance:
+            logits = logits_of(
+                network.to(device),
+                backbone,
+                rows,
+                image_size=spec.image_size,
+                crop=spec.crop,
+                batch_size=spec.training.images_a_step,
+                channels_last=spec.training.channels_last,
+                device=device,
+                advance=advance,
+            )
+    except torch.OutOfMemoryError as error:
+        raise CxrbenchError(
+            f"The device ran out of memory with one image of {spec.image_size} px; free it of other work, or "
+            "give --device cpu."
+        ) from error
     if not bool(logits.isfinite().all()):
         image = rows.image_ids[int((~logits.isfinite()).any(dim=1).nonzero()[0, 0])]
         raise CxrbenchError(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tomli_w
 
-from cxrbench.data import Data, Passport, hash_ids
+from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
@@ -22,6 +22,7 @@ from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.tables import title
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
+from cxrbench.training.randomness import hash_ids
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -153,6 +154,8 @@ def _without_none(value: Any) -> Any:
     """TOML has no null; a setting that is None is left out and takes its default again."""
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
     return value
 
 

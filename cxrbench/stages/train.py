@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
 from cxrbench.interfaces import Augmentation, Backbone, Loss
+from cxrbench.options import instantiate
+from cxrbench.pixels.images import stored_side
+from cxrbench.plugins import installed
+from cxrbench.registry import Kind, Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
 from cxrbench.task import Task
+from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.loop import Training, train
+from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 
 VERSION = "2"
@@ -37,11 +47,23 @@ def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Rep
     return network
 
 
+def cycle_losses(spec: RunSpec, registry: Registry) -> tuple[Loss, ...]:
+    """The loss of each cycle: the run's, with the options that the cycle gives.
+
+    Raises:
+        UsageError: a cycle's options are unknown, mistyped or out of range.
+    """
+    component = registry.find("loss", spec.loss.name)
+    return tuple(
+        instantiate(component, {**spec.loss.options, **cycle.loss}) for cycle in spec.training.cycles
+    )
+
+
 def run(
     folder: Path,
     spec: RunSpec,
     backbone: Backbone,
-    loss: Loss,
+    losses: Sequence[Loss],
     augmentation: Augmentation,
     task: Task,
     rows: dict[Role, Rows],
@@ -51,29 +73,139 @@ def run(
 ) -> bool:
     """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says.
 
+    ``losses`` are the run's and then each cycle's. Other processes of this launch take part.
+
     Returns:
         False where a killed process had finished the training in this folder already.
     """
     finished = folder / "training.json"
     trains = not finished.exists()
     if trains:
-        training = Training(
-            network=network,
-            backbone=backbone,
-            loss=loss.build(rows["train"].known_labels, task.classes),
-            augmentation=augmentation,
-            task=task,
-            train=rows["train"],
-            val=rows["val"],
-            image_size=spec.image_size,
-            seed=spec.seed,
-            spec=spec.training,
-        )
-        train(training, folder, device, reporter)
+        current().summon(Invitation.to(folder, spec, task, rows, device))
+        train(_training(spec, backbone, losses, augmentation, task, rows, network), folder, device, reporter)
         write_json(finished, _facts(spec, network, device))
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()
     return trains
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What another process needs to take part in a training, small enough to be sent.
+
+    Attributes:
+        folder: where the training's state lies.
+        spec: of the run.
+        task: the classes.
+        rows: of train and val, without pixels.
+        pixels: the file of all stored images, which the other process opens itself; None where the network
+            takes none.
+        device: ``cpu`` or ``cuda``; each process has its own.
+    """
+
+    folder: Path
+    spec: RunSpec
+    task: Task
+    rows: dict[Role, Rows]
+    pixels: Path | None
+    device: str
+
+    @classmethod
+    def to(
+        cls, folder: Path, spec: RunSpec, task: Task, rows: dict[Role, Rows], device: torch.device
+    ) -> Invitation:
+        """An invitation to :func:`run` with these arguments."""
+        stored = rows["train"].pixels
+        pixels = Path(str(stored.filename)).absolute() if isinstance(stored, np.memmap) else None
+        sent = {role: replace(each, pixels=None) for role, each in rows.items()}
+        return cls(folder.absolute(), spec, task, sent, pixels, device.type)
+
+
+def take_part(invitation: Invitation) -> None:
+    """Take part in the training that the leading process summons to; nothing is written or said.
+
+    Raises:
+        CxrbenchError: as :func:`train`.
+    """
+    spec, task, registry = invitation.spec, invitation.task, installed().registry
+    reporter = Reporter(quiet=True)
+
+    def make(kind: Kind) -> Any:
+        use = spec.use(kind)
+        return instantiate(registry.find(kind, use.name), use.options)
+
+    stored = None if invitation.pixels is None else np.load(invitation.pixels, mmap_mode="r")
+    rows = {role: replace(each, pixels=stored) for role, each in invitation.rows.items()}
+    backbone, losses = make("backbone"), (make("loss"), *cycle_losses(spec, registry))
+    # Its weights come from the leading process as the training starts.
+    network = backbone.build(len(task.classes), spec.image_size, False)
+    training = _training(spec, backbone, losses, make("augmentation"), task, rows, network)
+    train(training, invitation.folder, torch.device(invitation.device), reporter)
+
+
+def _training(
+    spec: RunSpec,
+    backbone: Backbone,
+    losses: Sequence[Loss],
+    augmentation: Augmentation,
+    task: Task,
+    rows: dict[Role, Rows],
+    network: nn.Module,
+) -> Training:
+    loss, *of_cycles = (each.build(rows["train"].known_labels, task.classes) for each in losses)
+    return Training(
+        network=network,
+        backbone=backbone,
+        loss=loss,
+        augmentation=augmentation,
+        task=task,
+        train=rows["train"],
+        val=rows["val"],
+        image_size=spec.image_size,
+        crop=spec.crop,
+        seed=spec.seed,
+        spec=spec.training,
+        cycle_losses=tuple(of_cycles),
+    )
+
+
+def largest_batch_size(
+    spec: RunSpec,
+    backbone: Backbone,
+    loss: Loss,
+    augmentation: Augmentation,
+    task: Task,
+    images: int,
+    device: torch.device,
+) -> int:
+    """The largest power of two up to ``images`` and 1024 of whose images a step fits; tried on black ones.
+
+    With several processes each takes its share, on a device like this one.
+
+    Raises:
+        CxrbenchError: not even the smallest step fits.
+    """
+    processes = current().count
+    side = stored_side(spec.image_size, spec.crop)
+    black = Rows(
+        pd.Index(["black"]),
+        np.zeros((1, 3), np.float32),
+        np.zeros((1, side, side), np.uint8),
+        np.zeros(1, np.int64),
+        np.zeros((1, len(task.classes))),
+    )
+    least = spec.training.model_copy(update={"batch_size": 2 * processes})
+    network = backbone.build(len(task.classes), spec.image_size, False)
+    training = _training(
+        spec.model_copy(update={"training": least}),
+        backbone,
+        (loss,),
+        augmentation,
+        task,
+        {"train": black, "val": black},
+        network,
+    )
+    return largest_share(training, min(images, 1024) // processes, device) * processes
 
 
 def _facts(spec: RunSpec, network: nn.Module, device: torch.device) -> dict[str, Any]:

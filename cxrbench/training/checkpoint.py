@@ -81,6 +81,7 @@ class TrainingState:
         best: Path,
         optimizer: Mapping[str, Any],
         scalars: Mapping[str, Any],
+        average: nn.Module | None = None,
     ) -> None:
         """Keep the state after ``epoch``; the one before goes when this one is whole.
 
@@ -90,6 +91,7 @@ class TrainingState:
             best: file with the weights of the best epoch so far.
             optimizer: its ``state_dict()``.
             scalars: schedule, scaler, counters and log: JSON values, NaN and infinities too.
+            average: the network of averaged weights, where they are averaged.
         """
         previous = self.latest()
         folder = self._folder / _FOLDER.format(epoch)
@@ -97,6 +99,8 @@ class TrainingState:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         save_weights(network, building / "weights.safetensors")
+        if average is not None:
+            save_weights(average, building / "average.safetensors")
         save_optimizer(optimizer, building / "optimizer.safetensors", building / "optimizer.json")
         shutil.copyfile(best, building / "best.safetensors")
         # With NaN and Infinity as Python writes them: as null they would not come back.

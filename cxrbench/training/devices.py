@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.specs import TrainingSpec
+from cxrbench.training.processes import current
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 _AUTOCAST: dict[Precision, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class StepTooLargeError(CxrbenchError):
+    """A step has more images than the device has memory for."""
 
 
 def device_of(name: DeviceName) -> torch.device:
@@ -46,19 +55,82 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         raise UsageError("--precision fp16 needs a CUDA device; a CPU takes bf16 or fp32.")
 
 
+def check_deterministic(device: torch.device) -> None:
+    """Refuse deterministic training where cuBLAS would not follow.
+
+    Raises:
+        UsageError: on CUDA, the variable that cuBLAS reads when it starts is not set.
+    """
+    if device.type == "cuda" and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
+        raise UsageError(
+            "training.deterministic needs cuBLAS to be told before it starts; set the environment variable "
+            "CUBLAS_WORKSPACE_CONFIG=:4096:8 and run the same command."
+        )
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Where ``wanted``, use deterministic algorithms alone within the block; as before behind it."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+
+
+@contextmanager
+def in_one_sentence(spec: TrainingSpec, image_size: int) -> Iterator[None]:
+    """Say what a step cannot do on this device, and which setting to change.
+
+    Raises:
+        StepTooLargeError: a smaller batch may fit.
+        CxrbenchError: an operation cannot be compiled or has no deterministic way.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        processes = current().count
+        less = max(2, spec.images_a_step // 2 // processes) * processes
+        raise StepTooLargeError(
+            f"The device ran out of memory with {spec.images_a_step} images of {image_size} px "
+            f"a step; try --batch-size {less}."
+        ) from error
+    except RuntimeError as error:
+        if spec.deterministic and "determinis" in str(error):
+            raise CxrbenchError(
+                f"This network cannot be trained with training.deterministic: {_first_sentence(error)}."
+            ) from error
+        if spec.compile and _is_of_the_compiler(error):
+            raise CxrbenchError(
+                f"The network cannot be compiled here ({_first_sentence(error)}); train it with "
+                "training.compile=false."
+            ) from error
+        raise
+
+
+def _is_of_the_compiler(error: RuntimeError) -> bool:
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException)
+
+
+def _first_sentence(error: RuntimeError) -> str:
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__).partition(". ")[0].rstrip(".:")
+
+
 def accelerator_for(precision: Precision, device: torch.device) -> Accelerator:
     """An accelerator for one training.
 
     accelerate keeps one state a process and refuses a second precision; each training starts afresh.
-
-    Raises:
-        UsageError: the process is one of several.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(mixed_precision=_AUTOCAST[precision], cpu=device.type == "cpu")
-    if accelerator.num_processes > 1:
-        raise UsageError(
-            f"cxrbench was started as {accelerator.num_processes} processes, but trains with one; start it "
-            "without 'accelerate launch' or 'torchrun'."
-        )
-    return accelerator
+    return Accelerator(mixed_precision=_AUTOCAST[precision], cpu=device.type == "cpu")

@@ -17,6 +17,7 @@ def logits_of(
     rows: Rows,
     *,
     image_size: int,
+    crop: float,
     batch_size: int,
     channels_last: bool,
     device: torch.device,
@@ -24,14 +25,30 @@ def logits_of(
 ) -> Tensor:
     """Logits float32 ``[n, classes]`` on the CPU, in the rows' order; the network is put into eval mode.
 
-    ``batch_size`` is training's: without gradients twice as many images fit. ``advance`` hears of progress.
+    ``batch_size`` is training's: without gradients twice as many images fit, as a rule; where they do not,
+    half as many are tried, down to one. ``advance`` hears of progress.
+
+    Raises:
+        torch.OutOfMemoryError: not even one image fits.
     """
     network.eval()
-    parts = []
+    parts: list[Tensor] = []
+    at_once = batch_size * 2
     with torch.inference_mode():
-        for batch in loader(rows, batch_size * 2):
-            moved = {name: tensor.to(device) for name, tensor in batch.items()}
-            parts.append(network(*network_inputs(backbone, moved, image_size, channels_last)).float().cpu())
+        for batch in loader(rows, at_once):
+            count, done = len(batch["row"]), 0
+            while done < count:
+                part = {name: tensor[done : done + at_once].to(device) for name, tensor in batch.items()}
+                try:
+                    inputs = network_inputs(backbone, part, image_size, crop, channels_last)
+                    logits = network(*inputs).float().cpu()
+                except torch.OutOfMemoryError:
+                    if at_once == 1:
+                        raise
+                    at_once //= 2
+                    continue
+                parts.append(logits)
+                done += len(logits)
             if advance is not None:
-                advance(len(batch["row"]), "")
+                advance(count, "")
     return torch.cat(parts)

@@ -13,6 +13,7 @@ from cxrbench.files import write_text
 
 EPOCH_COLUMNS = (
     "epoch",
+    "cycle",
     "learning_rate",
     "train_loss",
     "val_loss",

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.interfaces import Augmentation, Backbone
 from cxrbench.reporter import Advance, Reporter
@@ -25,7 +23,7 @@ from cxrbench.statistics.decisions import confusion, precision, recall
 from cxrbench.statistics.operating import best_f1
 from cxrbench.statistics.ranking import auc
 from cxrbench.task import Task
-from cxrbench.training.batches import Batch, Rows, SeededOrder, loader
+from cxrbench.training.batches import Batch, Rows, SeededOrder
 from cxrbench.training.checkpoint import (
     TrainingState,
     load_optimizer,
@@ -33,14 +31,18 @@ from cxrbench.training.checkpoint import (
     save_optimizer,
     save_weights,
 )
-from cxrbench.training.devices import Precision, accelerator_for
+from cxrbench.training.devices import Precision, accelerator_for, deterministic, in_one_sentence
+from cxrbench.training.ema import average_of
 from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
+from cxrbench.training.processes import DivergedError, Processes, current
 from cxrbench.training.randomness import derive, uniforms
+from cxrbench.training.schedule import Schedule, cycles_of, most_epochs, optimizer_of, schedule_of
 from cxrbench.training.views import network_inputs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from numpy.typing import NDArray
 
     from cxrbench.interfaces import LossFunction
 
@@ -55,14 +57,16 @@ class Training:
     Attributes:
         network: freshly built, with its initial weights, on the CPU.
         backbone: says what the network takes and how images are normalised.
-        loss: of logits and labels.
+        loss: of logits and labels; on val throughout, so that all epochs can be compared.
         augmentation: what training sees of an image.
         task: how logits become probabilities.
         train: rows with labels.
-        val: rows with labels.
+        val: rows with labels; only process 0 looks at them.
         image_size: side of the network's input.
+        crop: share of an image's side that the network sees.
         seed: of order, augmentation and dropout.
-        spec: all other settings; precision is not ``auto`` here.
+        spec: all other settings; precision and batch size are not ``auto`` here.
+        cycle_losses: what each of ``spec.cycles`` trains with; where there are none, ``loss``.
     """
 
     network: nn.Module
@@ -73,170 +77,220 @@ class Training:
     train: Rows
     val: Rows
     image_size: int
+    crop: float
     seed: int
     spec: TrainingSpec
+    cycle_losses: tuple[LossFunction, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Progress:
-    """What a resumed training must know besides tensors."""
+    """What a resumed training must know besides tensors: all that counts towards an end or a choice.
+
+    ``cycle`` is how many are done, ``cycle_epochs`` how many epochs of the one at hand.
+    """
 
     epoch: int = 0
+    cycle: int = 0
+    cycle_epochs: int = 0
     best_score: float = -math.inf
     epochs_since_best: int = 0
+
+    def after(self, score: float, is_best: bool, most: int, early_stopping: int) -> _Progress:
+        """One epoch further, of at most so many in this cycle."""
+        since = 0 if is_best else self.epochs_since_best + 1
+        ends = self.cycle_epochs + 1 == most or 0 < early_stopping <= since
+        return _Progress(
+            self.epoch + 1,
+            self.cycle + ends,
+            0 if ends else self.cycle_epochs + 1,
+            max(self.best_score, -math.inf if math.isnan(score) else score),
+            0 if ends else since,
+        )
 
 
 def train(training: Training, folder: Path, device: torch.device, reporter: Reporter) -> None:
     """Train in ``folder``, going on from the state that a killed process left there.
 
-    Leaves ``weights.safetensors`` (the best epoch's), ``optimizer.safetensors`` and ``optimizer.json``
-    (after the last epoch), ``epochs.csv``, ``epochs.jsonl`` and ``steps.csv``, and the last
-    :class:`TrainingState` for the caller to clear.
+    Leaves ``weights.safetensors`` (the best epoch's; averaged ones where ``ema`` is set),
+    ``optimizer.safetensors`` and ``optimizer.json`` (after the last epoch), ``epochs.csv``, ``epochs.jsonl``
+    and ``steps.csv``, and the last :class:`TrainingState` for the caller to clear. With several processes,
+    all call this at once and process 0 writes.
 
     Raises:
         CxrbenchError: the loss is not finite (the batch is named), or memory runs out.
     """
-    spec = training.spec
-    network = training.network
-    if spec.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    accelerator = accelerator_for(_concrete(spec), device)
+    processes = current()
+    with processes.training(), deterministic(training.spec.deterministic):
+        _train(training, folder, device, reporter, processes)
+
+
+def _train(
+    training: Training, folder: Path, device: torch.device, reporter: Reporter, processes: Processes
+) -> None:
+    spec, cycles = training.spec, cycles_of(training.spec)
+    accelerator = accelerator_for(precision_of(spec), device)
+    step = Step(training, accelerator)
+    plain, optimizer, average = step.plain, step.optimizer, step.average
     order = SeededOrder(len(training.train), training.seed)
-    network, optimizer, batches = accelerator.prepare(
-        network,
-        _optimizer(network, spec),
-        loader(training.train, spec.batch_size, order, pin=device.type == "cuda"),
-    )
-    scheduler = _scheduler(optimizer.optimizer, spec, len(batches))
+    batches = processes.batches(training.train, spec.images_a_step, order, pin=device.type == "cuda")
     state, log, done = TrainingState(folder), TrainingLog(), _Progress()
     best = folder / "weights.safetensors"
 
     if (latest := state.latest()) is not None:
         scalars = read_json(latest / "state.json")
-        load_own_weights(accelerator.unwrap_model(network), latest / "weights.safetensors")
+        log, done = TrainingLog(scalars["epochs"], scalars["steps"]), _Progress(**scalars["progress"])
+        load_own_weights(plain, latest / "weights.safetensors")
         load_optimizer(optimizer, latest / "optimizer.safetensors", latest / "optimizer.json")
-        scheduler.load_state_dict(scalars["scheduler"])
+        if average is not None:
+            load_own_weights(average.module, latest / "average.safetensors")
+            average.n_averaged.fill_(scalars["averaged"])
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(scalars["scaler"])
-        best.write_bytes((latest / "best.safetensors").read_bytes())
-        log, done = TrainingLog(scalars["epochs"], scalars["steps"]), _Progress(**scalars["progress"])
-        reporter.say(f"going on after epoch {done.epoch} of {spec.epochs}")
+        if processes.leads:
+            best.write_bytes((latest / "best.safetensors").read_bytes())
+        reporter.say(f"going on after epoch {done.epoch} of {most_epochs(spec)}")
 
-    total = spec.epochs * len(batches)
-    with reporter.progress("training", total) as advance:
+    with reporter.progress("training", most_epochs(spec) * len(batches)) as advance:
         advance(done.epoch * len(batches), "")
-        while done.epoch < spec.epochs and not _stops_early(done, spec):
-            epoch = done.epoch + 1
-            started = time.perf_counter()
-            rate = optimizer.param_groups[0]["lr"]
-            # Dropout draws from torch's global generator; seeded here, a resumed epoch repeats itself.
-            torch.manual_seed(derive("epoch", training.seed, epoch))
-            order.epoch = epoch
-            losses, times = _train_epoch(
-                training, network, optimizer, scheduler, batches, accelerator, epoch, advance
-            )
-            row = _validate(training, network, accelerator)
-            if isinstance(scheduler, ReduceLROnPlateau):
-                scheduler.step(row["val_loss"])
-            score = -row["val_loss"] if spec.select == "loss" else row[spec.select]
-            # A score that is undefined (no finding has both classes on val) never beats one that is not.
-            is_best = epoch == 1 or score > done.best_score
-            done = _Progress(
-                epoch,
-                max(done.best_score, -math.inf if math.isnan(score) else score),
-                0 if is_best else done.epochs_since_best + 1,
-            )
-            step_seconds = sum(times) / len(times)
-            log.steps += [
-                [epoch, step, *each] for step, each in enumerate(zip(losses, times, strict=True), 1)
-            ]
-            log.epochs.append(
-                {
-                    "epoch": epoch,
-                    "learning_rate": rate,
-                    "train_loss": float(np.mean(losses)),
-                    **row,
-                    "seconds": time.perf_counter() - started,
-                    "step_ms": step_seconds * 1e3,
-                    "images_per_second": spec.batch_size / step_seconds,
-                    "best": is_best,
+        for number in range(done.cycle, len(cycles)):
+            cycle = cycles[number]
+            loss = training.cycle_losses[number] if training.cycle_losses else training.loss
+            if done.cycle_epochs == 0:
+                optimizer.load_state_dict(optimizer_of(plain, spec, cycle.learning_rate).state_dict())
+            schedule = schedule_of(optimizer.optimizer, spec, cycle.epochs * len(batches))
+            if done.cycle_epochs > 0:
+                schedule.load_state_dict(scalars["schedule"])
+            while done.cycle == number:
+                epoch = done.epoch + 1
+                started = time.perf_counter()
+                rate = optimizer.param_groups[0]["lr"]
+                # Dropout draws from torch's global generator; seeded here, a resumed epoch repeats itself.
+                torch.manual_seed(derive("epoch", training.seed, epoch, *processes.apart))
+                order.epoch = epoch
+                losses, times = _train_epoch(step, loss, schedule, batches, epoch, advance)
+                judged = plain if average is None else average.module
+                row = processes.agree(partial(_validate, training, judged, accelerator))
+                if isinstance(schedule, ReduceLROnPlateau):
+                    schedule.step(row["val_loss"])
+                score = -row["val_loss"] if spec.select == "loss" else row[spec.select]
+                # A score that is undefined (no finding has both classes on val) never beats one that is not.
+                is_best = epoch == 1 or score > done.best_score
+                done = done.after(score, is_best, cycle.epochs, spec.early_stopping)
+                step_seconds = sum(times) / len(times)
+                log.steps += [
+                    [epoch, at, *each] for at, each in enumerate(zip(losses, times, strict=True), 1)
+                ]
+                log.epochs.append(
+                    {
+                        "epoch": epoch,
+                        "cycle": number + 1,
+                        "learning_rate": rate,
+                        "train_loss": float(np.mean(losses)),
+                        **row,
+                        "seconds": time.perf_counter() - started,
+                        "step_ms": step_seconds * 1e3,
+                        "images_per_second": spec.images_a_step / step_seconds,
+                        "best": is_best,
+                    }
+                )
+                if not processes.leads:
+                    continue
+                if is_best:
+                    save_weights(judged, best)
+                log.write(folder)
+                scalars = {
+                    "progress": vars(done),
+                    "schedule": schedule.state_dict(),
+                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
+                    "averaged": int(average.n_averaged) if average is not None else 0,
+                    "epochs": log.epochs,
+                    "steps": log.steps,
                 }
-            )
-            plain = accelerator.unwrap_model(network)
-            if is_best:
-                save_weights(plain, best)
-            log.write(folder)
-            scalars = {
-                "progress": vars(done),
-                "scheduler": scheduler.state_dict(),
-                "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-                "epochs": log.epochs,
-                "steps": log.steps,
-            }
-            state.save(epoch, plain, best, optimizer.state_dict(), scalars)
-            reporter.say(_epoch_line(log.epochs[-1], spec))
+                averaged = average.module if average is not None else None
+                state.save(epoch, plain, best, optimizer.state_dict(), scalars, averaged)
+                reporter.say(_epoch_line(log.epochs[-1], spec))
 
-    save_optimizer(optimizer.state_dict(), folder / "optimizer.safetensors", folder / "optimizer.json")
-    log.write(folder)
+    if processes.leads:
+        save_optimizer(optimizer.state_dict(), folder / "optimizer.safetensors", folder / "optimizer.json")
+        log.write(folder)
+
+
+class Step:
+    """The network with all that a step changes, on its device and, with several processes, joined to theirs.
+
+    Attributes:
+        plain: the network itself: what is validated and saved.
+        optimizer: accelerate's, which knows of fp16's scaler.
+        average: the averaged weights, where there are any.
+    """
+
+    def __init__(self, training: Training, accelerator: Accelerator, *, alone: bool = False) -> None:
+        """Prepare a training's network; ``alone`` leaves other processes out of it."""
+        self.training, self.accelerator = training, accelerator
+        spec = training.spec
+        self.plain = training.network.to(accelerator.device)
+        if spec.channels_last:
+            self.plain = self.plain.to(memory_format=torch.channels_last)
+        self.average = average_of(self.plain, spec.ema)
+        network: Any = torch.compile(self.plain) if spec.compile else self.plain
+        self._network = accelerator.prepare_model(network, evaluation_mode=alone)
+        self.optimizer = accelerator.prepare_optimizer(optimizer_of(self.plain, spec, spec.learning_rate))
+
+    def begin_epoch(self) -> None:
+        """Dropout and batch normalisation as in training."""
+        self._network.train()
+
+    def take(self, loss_of: LossFunction, batch: Batch, draws: Tensor) -> Tensor:
+        """One step on a batch that lies on the device: its loss, not waited for."""
+        training, spec = self.training, self.training.spec
+        view = partial(training.augmentation.view, draws=draws)
+        with in_one_sentence(spec, training.image_size):
+            inputs = network_inputs(
+                training.backbone, batch, training.image_size, training.crop, spec.channels_last, view
+            )
+            loss = loss_of(self._network(*inputs), batch["labels"])
+            self.accelerator.backward(loss)
+            if spec.clip_norm:
+                # Of the gradients themselves: accelerate takes fp16's scale from them first.
+                self.accelerator.clip_grad_norm_(self.plain.parameters(), spec.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            if self.average is not None and not self.optimizer.step_was_skipped:
+                self.average.update_parameters(self.plain)
+        return loss.detach()
 
 
 def _train_epoch(
-    training: Training,
-    network: nn.Module,
-    optimizer: Any,
-    scheduler: LRScheduler | ReduceLROnPlateau,
-    batches: Any,
-    accelerator: Accelerator,
-    epoch: int,
-    advance: Advance,
+    step: Step, loss_of: LossFunction, schedule: Schedule, batches: Any, epoch: int, advance: Advance
 ) -> tuple[list[float], list[float]]:
     """One pass over the training rows; the loss and the seconds of each step.
 
     A GPU works behind the steps: the one that looks at the losses also waits for those before it.
     """
-    network.train()
-    spec = training.spec
+    training, device = step.training, step.accelerator.device
     hashes = training.train.id_hashes()
     losses: list[float] = []
     times: list[float] = []
-    waiting: list[tuple[Tensor, Batch]] = []
+    waiting: list[tuple[Tensor, NDArray[np.int64]]] = []
+    step.begin_epoch()
     started = time.perf_counter()
-    for step, batch in enumerate(batches, 1):
-        rows = batch["row"].cpu().numpy()
+    for number, batch in enumerate(batches, 1):
+        rows = batch["row"].numpy()
         numbers = uniforms(hashes[rows], training.augmentation.draws, "view", training.seed, epoch)
-        draws = torch.from_numpy(numbers).to(accelerator.device)
-        try:
-            logits = network(
-                *network_inputs(
-                    training.backbone,
-                    batch,
-                    training.image_size,
-                    spec.channels_last,
-                    partial(training.augmentation.view, draws=draws),
-                )
-            )
-            loss = training.loss(logits, batch["labels"])
-            accelerator.backward(loss)
-            if spec.clip_norm:
-                accelerator.clip_grad_norm_(network.parameters(), spec.clip_norm)
-            optimizer.step()
-        except torch.OutOfMemoryError as error:
-            raise CxrbenchError(
-                f"The device ran out of memory with {spec.batch_size} images of {training.image_size} px "
-                f"a step; try --batch-size {max(2, spec.batch_size // 2)}."
-            ) from error
-        optimizer.zero_grad()
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step()
-        waiting.append((loss.detach(), batch))
-        if len(waiting) == _CHECK_EVERY or step == len(batches):
-            for value, (_, seen) in zip(
-                torch.stack([loss for loss, _ in waiting]).tolist(), waiting, strict=True
-            ):
+        draws = torch.from_numpy(numbers).to(device)
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        waiting.append((step.take(loss_of, moved, draws), rows))
+        # After a step that fp16's scaler skipped there is nothing to schedule.
+        if not (isinstance(schedule, ReduceLROnPlateau) or step.optimizer.step_was_skipped):
+            schedule.step()
+        if len(waiting) == _CHECK_EVERY or number == len(batches):
+            values = current().mean(torch.stack([loss for loss, _ in waiting])).tolist()
+            for value, (_, seen) in zip(values, waiting, strict=True):
                 losses.append(value)
                 if not math.isfinite(value):
                     raise _not_finite(training, value, epoch, len(losses), seen)
-            advance(len(waiting), f"epoch {epoch}/{spec.epochs}, loss {losses[-1]:.3f}")
+            advance(len(waiting), f"epoch {epoch}/{most_epochs(training.spec)}, loss {losses[-1]:.3f}")
             waiting = []
         times.append(time.perf_counter() - started)
         started = time.perf_counter()
@@ -245,15 +299,17 @@ def _train_epoch(
 
 def _validate(training: Training, network: nn.Module, accelerator: Accelerator) -> dict[str, float]:
     """Loss and figures on val, in the training's precision; F1 at the best threshold of each finding."""
-    logits = logits_of(
-        network,
-        training.backbone,
-        training.val,
-        image_size=training.image_size,
-        batch_size=training.spec.batch_size,
-        channels_last=training.spec.channels_last,
-        device=accelerator.device,
-    )
+    with accelerator.autocast():
+        logits = logits_of(
+            network,
+            training.backbone,
+            training.val,
+            image_size=training.image_size,
+            crop=training.crop,
+            batch_size=training.spec.images_a_step,
+            channels_last=training.spec.channels_last,
+            device=accelerator.device,
+        )
     labels = training.val.known_labels
     with torch.inference_mode():
         loss = float(training.loss(logits, torch.from_numpy(labels.astype(np.float32))))
@@ -271,41 +327,26 @@ def _validate(training: Training, network: nn.Module, accelerator: Accelerator) 
     }
 
 
-def _concrete(spec: TrainingSpec) -> Precision:
+def precision_of(spec: TrainingSpec) -> Precision:
+    """The number format, once it is resolved."""
     if spec.precision == "auto":
         raise ValueError("the precision is resolved before training")
     return spec.precision
 
 
-def _optimizer(network: nn.Module, spec: TrainingSpec) -> Optimizer:
-    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return kind(trainable, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
-
-
-def _scheduler(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> LRScheduler | ReduceLROnPlateau:
-    if spec.schedule == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=spec.plateau_factor, patience=spec.plateau_patience)
-    if spec.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=spec.epochs * steps)
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-
-
-def _stops_early(done: _Progress, spec: TrainingSpec) -> bool:
-    return 0 < spec.early_stopping <= done.epochs_since_best
-
-
-def _not_finite(training: Training, value: float, epoch: int, step: int, batch: Batch) -> CxrbenchError:
-    names = ", ".join(training.train.image_ids[batch["row"].cpu().numpy()][:4])
-    return CxrbenchError(
-        f"The loss became {value} in epoch {epoch}, step {step} ({len(batch['row'])} images: {names}, …); "
+def _not_finite(
+    training: Training, value: float, epoch: int, step: int, rows: NDArray[np.int64]
+) -> DivergedError:
+    names = ", ".join(training.train.image_ids[rows[:4]])
+    return DivergedError(
+        f"The loss became {value} in epoch {epoch}, step {step} ({len(rows)} images: {names}, …); "
         "lower --learning-rate or use --precision fp32."
     )
 
 
 def _epoch_line(row: dict[str, Any], spec: TrainingSpec) -> str:
     return (
-        f"epoch {row['epoch']:>2}/{spec.epochs}"
+        f"epoch {row['epoch']:>2}/{most_epochs(spec)}"
         f"  loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}"
         f"  AUC {row['macro_auc']:.3f}  F1 {row['macro_f1']:.3f}"
         f"  {row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s"

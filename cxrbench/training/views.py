@@ -1,50 +1,45 @@
-"""What the network sees of stored images: evaluation's central crop, and training's augmented one."""
+"""What a network sees of stored images: evaluation's central view, and any view as the network's inputs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrbench.interfaces import Backbone
-from cxrbench.training.batches import Batch
-
-_ROTATION_DEGREES = 7.0
-_TRANSLATION_SHARE = 0.06
+if TYPE_CHECKING:
+    from cxrbench.interfaces import Backbone
+    from cxrbench.training.batches import Batch
 
 
-def central_view(pixels: Tensor, size: int) -> Tensor:
-    """The centre of uint8 ``[B, 1, side, side]``, as float 0..1 ``[B, 1, size, size]``."""
-    margin = (pixels.shape[-1] - size) // 2
-    return pixels[..., margin : margin + size, margin : margin + size].float().div_(255)
+def seen_share(side: int, size: int, crop: float) -> float:
+    """The share of a stored image's side that a view of ``size`` pixels covers.
+
+    Images are stored so that the crop has ``size`` pixels or a fraction of a pixel more; then a view takes
+    exactly ``size`` of them, pixel by pixel, and its share is ``size / side``. Else it is ``crop``.
+    """
+    return size / side if abs(side * crop - size) < 1 else crop
 
 
-def augmented_view(pixels: Tensor, size: int, draws: Tensor) -> Tensor:
-    """A random 90% crop, rotated to ±7° and translated to 6%, in one bilinear warp.
+def central_view(pixels: Tensor, size: int, crop: float) -> Tensor:
+    """The centre of whole images, as evaluation sees it.
 
     Args:
         pixels: uint8 ``[B, 1, side, side]``.
-        size: side of the result; ``size / side`` is the share that the crop keeps.
-        draws: uniform numbers ``[B, 3]``: rotation, shift right, shift down. The crop's place and the
-            translation are one shift.
+        size: side of the result.
+        crop: share of the side that is seen; resized, without aliasing, where it has other than ``size``
+            pixels.
 
     Returns:
-        float 0..1 ``[B, 1, size, size]``; beyond the image's edge the edge is repeated.
+        float 0..1 ``[B, 1, size, size]``.
     """
-    share = size / pixels.shape[-1]
-    angle = (draws[:, 0] * 2 - 1) * math.radians(_ROTATION_DEGREES)
-    # In affine_grid's units the image spans 2, so a shift by a share s of it is 2 s; the crop may
-    # move by half of what it leaves out to either side.
-    reach = (1 - share) + 2 * _TRANSLATION_SHARE * share
-    shift = (draws[:, 1:3] * 2 - 1) * reach
-    cosine, sine = angle.cos() * share, angle.sin() * share
-    rows = (torch.stack([cosine, -sine, shift[:, 0]], dim=1), torch.stack([sine, cosine, shift[:, 1]], dim=1))
-    matrix = torch.stack(rows, dim=1)
-    grid = F.affine_grid(matrix, [len(pixels), 1, size, size], align_corners=False)
-    return F.grid_sample(pixels.float().div_(255), grid, padding_mode="border", align_corners=False)
+    side = pixels.shape[-1]
+    window = round(side * seen_share(side, size, crop))
+    margin = (side - window) // 2
+    seen = pixels[..., margin : margin + window, margin : margin + window].float().div_(255)
+    return seen if window == size else F.interpolate(seen, (size, size), mode="bilinear", antialias=True)
 
 
 def normalised(view: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -57,17 +52,17 @@ def network_inputs(
     backbone: Backbone,
     batch: Batch,
     image_size: int,
+    crop: float,
     channels_last: bool,
-    view: Callable[[Tensor, int, float], Tensor] | None = None,
+    view: Callable[[Tensor, int, float], Tensor] = central_view,
 ) -> list[Tensor]:
-    """What the network's ``forward`` takes, from a batch; ``view`` makes what it sees, else the centre."""
+    """What the network's ``forward`` takes, from a batch; ``view`` makes what it sees of the pixels."""
     inputs = []
     for name in backbone.inputs:
         if name == "patient":
             inputs.append(batch["patient"])
             continue
-        pixels = batch["pixels"]
-        seen = central_view(pixels, image_size) if view is None else view(pixels, image_size, 0.9)
+        seen = view(batch["pixels"], image_size, crop)
         image = normalised(seen, backbone.mean, backbone.std)
         inputs.append(image.contiguous(memory_format=torch.channels_last) if channels_last else image)
     return inputs

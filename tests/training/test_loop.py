@@ -46,6 +46,7 @@ def training(*, loss=None, val=None, **settings):
         train=rows(100, 1),
         val=rows(60, 2) if val is None else val,
         image_size=32,
+        crop=0.9,
         seed=SEED,
         spec=spec,
     )

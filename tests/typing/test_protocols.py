@@ -9,6 +9,8 @@ from typing import Any, Literal
 from torch import nn
 
 from cxrbench.augmentations.affine import Affine
+from cxrbench.augmentations.four_class import FourClassAugmentation
+from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
@@ -29,17 +31,26 @@ from cxrbench.interfaces import (
 from cxrbench.losses.bce import Bce
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
+from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
+from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.samplers.fpn_fusion import FpnFusion
+from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
 from cxrbench.thresholds.youden import Youden
 
-SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler,)
-PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing,)
-AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (NoAugmentation, Affine)
+SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
+PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing, Equalize, OtsuMask)
+AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
+    NoAugmentation,
+    Affine,
+    FpnFusionAugmentation,
+    FourClassAugmentation,
+)
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce)

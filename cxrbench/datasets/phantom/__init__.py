@@ -100,6 +100,7 @@ class Phantom:
             label_version=f"phantom {VERSION}",
             listed={"train_val": self.train_val, "test": self.test},
             notes=self._notes(truth, manifest),
+            drawn=True,
         )
 
     def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:

@@ -1,0 +1,119 @@
+"""A few training images before and after preprocessing and augmentation, without a store or a cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cxrbench.findings import NO_FINDING
+from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
+from cxrbench.options import instantiate
+from cxrbench.pixels.images import stored_side
+from cxrbench.registry import Registry
+from cxrbench.selection import Selection
+from cxrbench.sources import read_source
+from cxrbench.specs import RunSpec
+from cxrbench.training.randomness import hash_ids, uniforms
+from cxrbench.training.views import central_view
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EPOCHS = (1, 2, 3)
+"""Training's views are those of its first epochs."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What becomes of an image of train.
+
+    Attributes:
+        image_id: as in the manifest.
+        findings: those present; No Finding where all are absent; empty where labels are unknown.
+        original: uint8 ``[h, w]``, as the data set gives it.
+        preprocessed: uint8 ``[h, w]``.
+        evaluation: float 0..1 ``[size, size]``, what a network sees of it in evaluation.
+        training: the same in training's first epochs, before normalisation.
+    """
+
+    image_id: str
+    findings: tuple[str, ...]
+    original: NDArray[np.uint8]
+    preprocessed: NDArray[np.uint8]
+    evaluation: NDArray[np.float32]
+    training: tuple[NDArray[np.float32], ...]
+
+
+def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: int) -> list[Preview]:
+    """Up to ``images`` images of train, which ones depends on their ids and the spec's seed alone.
+
+    Args:
+        spec: resolved; its data set, preprocessing, augmentation, image size, crop and seed are used.
+        registry: where its components are found.
+        root: folder of the data set's files.
+        images: how many at most.
+
+    Raises:
+        CxrbenchError: the data set or an image cannot be read.
+    """
+    dataset: Dataset = instantiate(registry.find("dataset", spec.dataset.name), spec.dataset.options)
+    preprocessing: Preprocessing = instantiate(
+        registry.find("preprocessing", spec.preprocessing.name), spec.preprocessing.options
+    )
+    augmentation: Augmentation = instantiate(
+        registry.find("augmentation", spec.augmentation.name), spec.augmentation.options
+    )
+    selected = Selection().of(dataset.read(root))
+    train = selected.collection.manifest.index[selected.roles == "train"]
+    order = np.argsort(uniforms(hash_ids(train), 1, "preview", spec.seed)[:, 0], kind="stable")
+    ids = train[order[:images]]
+    # Labels of train alone: what is shown here may be looked at while a run is planned.
+    labels = selected.collection.labels.loc[ids]
+    sources = selected.collection.manifest.loc[ids, "source"]
+
+    side = stored_side(spec.image_size, spec.crop)
+    originals = [
+        dataset.pixels(read_source(root, source) if root and source else None, image_id, side)
+        for image_id, source in sources.items()
+    ]
+    preprocessed = [preprocessing.apply(original) for original in originals]
+    stored = torch.stack([_square(image, side) for image in preprocessed])
+    evaluation = central_view(stored, spec.image_size, spec.crop)
+    training = [
+        augmentation.view(
+            stored,
+            spec.image_size,
+            spec.crop,
+            torch.from_numpy(uniforms(hash_ids(ids), augmentation.draws, "view", spec.seed, epoch)),
+        )
+        for epoch in EPOCHS
+    ]
+    return [
+        Preview(
+            str(image_id),
+            _findings(labels.loc[image_id]),
+            originals[row],
+            preprocessed[row],
+            evaluation[row, 0].numpy(),
+            tuple(view[row, 0].numpy() for view in training),
+        )
+        for row, image_id in enumerate(ids)
+    ]
+
+
+def _square(image: NDArray[np.uint8], side: int) -> Tensor:
+    """As an image is stored for training, uint8 ``[1, side, side]``."""
+    resized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(resized, dtype=np.uint8)).unsqueeze(0)
+
+
+def _findings(labels: pd.Series[float]) -> tuple[str, ...]:
+    present = tuple(str(finding) for finding in labels.index[labels == 1])
+    return present or (() if labels.isna().any() else (NO_FINDING,))

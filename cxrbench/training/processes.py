@@ -1,0 +1,211 @@
+"""Several processes at one training: ``accelerate launch`` or ``torchrun`` with ``-m cxrbench``.
+
+Process 0 does the whole workflow. The others wait until it summons them to a training, run the same loop on
+their share of each batch, write and say nothing, and end when it ends. Where a training breaks off in one
+process alone, the others may hang in the middle of a step: process 0 then begins no other training, and
+ends with an error, at which the launcher ends the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.training.batches import Rows, SeededOrder, loader
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(days=30)
+"""How long others wait for process 0, which may prepare images and evaluate meanwhile."""
+
+
+class DivergedError(CxrbenchError):
+    """The loss is not finite: all processes see it at the same step, and stay in step."""
+
+
+@dataclass
+class Processes:
+    """The processes of this launch, of which this is one.
+
+    Attributes:
+        rank: this process; 0 leads.
+        count: how many there are.
+        in_step: False from the moment a training breaks off in a way that others may not know of.
+    """
+
+    rank: int = 0
+    count: int = 1
+    in_step: bool = True
+    _control: dist.ProcessGroup | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and says what there is to write and say."""
+        return self.rank == 0
+
+    @property
+    def apart(self) -> tuple[int, ...]:
+        """What tells this process's dropout from the leader's; empty in the leader."""
+        return () if self.leads else (self.rank,)
+
+    def require_shares(self, batch_size: int, device: torch.device) -> None:
+        """Refuse a launch that cannot train batches of this size.
+
+        Raises:
+            UsageError: shares would differ or hold one image alone, there are fewer GPUs than processes, or
+                the launch did not go through ``python -m cxrbench``.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) != self.count:
+            raise UsageError(
+                "cxrbench was started as several processes that do not know of each other; start it as "
+                "'accelerate launch … -m cxrbench …' or 'torchrun … -m cxrbench …'."
+            )
+        if batch_size % self.count or batch_size < 2 * self.count:
+            raise UsageError(
+                f"A batch of {batch_size} cannot be shared by {self.count} processes, each with as many "
+                f"images and two at least; try --batch-size {max(2, batch_size // self.count) * self.count}."
+            )
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
+        if self.count > 1 and device.type == "cuda" and torch.cuda.device_count() < here:
+            raise UsageError(
+                f"There are {here} processes for {torch.cuda.device_count()} GPUs; start one process "
+                "a GPU, or give --device cpu."
+            )
+
+    def batches(self, rows: Rows, batch_size: int, order: SeededOrder, *, pin: bool) -> DataLoader[Any]:
+        """This process's share of each batch of ``batch_size`` images in ``order``."""
+        if self.count == 1:
+            return loader(rows, batch_size, order, pin=pin)
+        share = min(batch_size, len(order)) // self.count
+        return loader(rows, share, _Share(order, share, self.rank, self.count), pin=pin)  # type: ignore[arg-type]
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """The mean over processes of each process's tensor."""
+        if self.count > 1:
+            dist.all_reduce(losses)
+            losses /= self.count
+        return losses
+
+    def agree(self, decide: Callable[[], T]) -> T:
+        """What ``decide`` gives in process 0, in all of them."""
+        if self.count == 1:
+            return decide()
+        return self._broadcast(decide() if self.leads else None)  # type: ignore[no-any-return]
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """A block that all run in step; only its end, or divergence, leaves them so."""
+        was, self.in_step = self.in_step, False
+        try:
+            yield
+        except DivergedError:
+            self.in_step = was
+            raise
+        self.in_step = was
+
+    def summon(self, invitation: object) -> None:
+        """Have the other processes take part in what ``invitation`` describes.
+
+        Raises:
+            CxrbenchError: an earlier training broke off.
+        """
+        if not self.in_step:
+            raise CxrbenchError(
+                "The processes of this launch are not in step since a training broke off; start the same "
+                "command again, which goes on from there."
+            )
+        if self.count > 1:
+            self._broadcast(invitation)
+
+    def dismiss(self) -> None:
+        """Let the other processes end, where they listen."""
+        if self.in_step:
+            self._broadcast(None)
+            dist.destroy_process_group()
+
+    def invitation(self) -> Any:
+        """What process 0 summons to next; None where it ends."""
+        return self._broadcast(None)
+
+    def _broadcast(self, value: object) -> Any:
+        # Pickled, but between processes of one command: nothing of it reaches a file.
+        values = [value]
+        dist.broadcast_object_list(values, src=0, group=self._control, device=torch.device("cpu"))
+        return values[0]
+
+
+class _Share(Sampler[int]):
+    """Of each batch in an order, the consecutive rows that one process takes."""
+
+    def __init__(self, order: Sampler[int], share: int, rank: int, count: int) -> None:
+        self._order, self._share, self._rank, self._count = order, share, rank, count
+
+    def __len__(self) -> int:
+        return len(self._order) // (self._share * self._count) * self._share  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[int]:
+        rows = np.fromiter(self._order, np.int64)
+        whole = len(self) // self._share
+        batches = rows[: whole * self._share * self._count].reshape(whole, self._count, self._share)
+        return iter(batches[:, self._rank].ravel().tolist())
+
+
+_current = Processes()
+
+
+def current() -> Processes:
+    """The processes of this launch; one that leads, where there is no other."""
+    return _current
+
+
+def run_together(lead: Callable[[], None], take_part: Callable[[Any], None]) -> None:
+    """Run ``lead`` in process 0, and ``take_part`` in the others each time it summons them."""
+    global _current
+    _current = processes = _join()
+    if processes.leads:
+        try:
+            lead()
+        finally:
+            processes.dismiss()
+        return
+    try:
+        while (invitation := processes.invitation()) is not None:
+            try:
+                take_part(invitation)
+            except DivergedError:
+                continue  # process 0 says it
+        dist.destroy_process_group()
+    except CxrbenchError as error:
+        print(f"Error: in process {processes.rank}: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except (KeyboardInterrupt, dist.DistError) as error:
+        raise SystemExit(1) from error  # process 0 was interrupted or is gone
+    except RuntimeError as error:
+        if "onnection" not in str(error):
+            raise
+        raise SystemExit(1) from error  # as gloo says that process 0 is gone
+
+
+def _join() -> Processes:
+    gpu = int(os.environ.get("LOCAL_RANK", "0"))
+    has_gpu = torch.cuda.is_available() and gpu < torch.cuda.device_count()
+    if has_gpu:
+        torch.cuda.set_device(gpu)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
+    control = dist.new_group(backend="gloo", timeout=_PATIENCE)
+    return Processes(dist.get_rank(), dist.get_world_size(), _control=control)  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+"""``cxrbench data preview``: a PNG of training images, and which they are."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from cxrbench.cli.main import main
+from cxrbench.datasets.phantom import Phantom
+from cxrbench.plugins import installed
+from cxrbench.preview import previews_of
+from cxrbench.selection import Selection
+from cxrbench.specs import resolve
+from cxrbench.training.views import central_view
+
+SMALL = "phantom:train_val=40,test=20"
+
+
+def preview(*arguments):
+    return CliRunner().invoke(main, ["data", "preview", "--dataset", SMALL, *map(str, arguments)])
+
+
+def previews(images=3, **given):
+    registry = installed().registry
+    return previews_of(resolve({"dataset": SMALL, **given}, registry), registry, None, images)
+
+
+def selected():
+    return Selection().of(Phantom(train_val=40, test=20).read(None))
+
+
+def test_a_png_is_written_and_its_path_said(tmp_path):
+    path = tmp_path / "shown.png"
+    answer = preview("--images", 2, "--output", path)
+    assert answer.exit_code == 0
+    assert answer.stdout.strip() == str(path)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        width, height = image.size
+        assert width > height > 300
+    assert not (tmp_path / "results").exists()
+
+
+def test_json_names_file_images_and_settings(tmp_path):
+    path = tmp_path / "shown.png"
+    answer = json.loads(
+        preview(
+            *("--images", 2, "--output", path, "--json", "--augmentation", "fpn_fusion:blur=1,degrees=7"),
+            *("--preprocessing", "equalize", "--crop", 0.5, "--image-size", 32, "--seed", 3),
+        ).stdout
+    )
+    train = selected().roles.loc[lambda roles: roles == "train"].index
+    assert len(answer["images"]) == 2
+    assert set(answer["images"]) <= set(train)
+    del answer["images"]
+    assert answer == {
+        "path": str(path),
+        "dataset": SMALL,
+        "preprocessing": "equalize",
+        "augmentation": "fpn_fusion:blur=1.0",
+        "image_size": 32,
+        "crop": 0.5,
+        "seed": 3,
+    }
+
+
+def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path):
+    answer = preview("--output", tmp_path / "absent" / "x.png")
+    assert answer.exit_code == 2
+    assert "There is no folder" in answer.stderr
+
+
+@pytest.mark.parametrize("option", [("--augmentation", "sharp"), ("--crop", "1.5"), ("--image-size", "8")])
+def test_wrong_settings_are_refused(option, tmp_path):
+    assert preview(*option, "--output", tmp_path / "x.png").exit_code == 2
+
+
+def test_images_follow_from_the_seed():
+    assert [p.image_id for p in previews()] == [p.image_id for p in previews(5)][:3]
+    assert [p.image_id for p in previews()] != [p.image_id for p in previews(seed=1)]
+
+
+def test_findings_are_those_of_the_labels():
+    labels = selected().collection.labels
+    for shown in previews(8):
+        present = tuple(labels.columns[labels.loc[shown.image_id] == 1])
+        assert shown.findings == (present or ("No Finding",))
+
+
+def test_pictures_are_what_a_run_sees():
+    (shown,) = previews(1, preprocessing="equalize", image_size=40)
+    assert (shown.original == Phantom(train_val=40, test=20).pixels(None, shown.image_id, 45)).all()
+    assert (shown.preprocessed != shown.original).any()
+    stored = torch.from_numpy(shown.preprocessed.copy())[None, None]
+    assert np.array_equal(shown.evaluation, central_view(stored, 40, 0.9)[0, 0].numpy())
+    assert len({view.tobytes() for view in shown.training}) == 3
+
+
+def test_without_augmentation_training_sees_what_evaluation_does():
+    (shown,) = previews(1, augmentation="none", image_size=40)
+    assert all(np.array_equal(view, shown.evaluation) for view in shown.training)
+    assert shown.preprocessed is shown.original
