@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from cxrbench.training.images import stored_side
+from cxrbench.pixels.images import stored_side
 from cxrbench.training.views import central_view, network_inputs, normalised, seen_share
 
 
