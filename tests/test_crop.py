@@ -14,7 +14,7 @@ def logits_on_test(results, job):
 
 def test_runs_that_see_other_crops_predict_otherwise(tmp_path):
     jobs = [job_of(tmp_path, crop=crop, **NETWORK) for crop in (0.9, 1.0, 0.5)]
-    assert [job.images.side for job in jobs] == [36, 36, 64]
+    assert [job.images.cache.side for job in jobs] == [36, 36, 64]
     assert len({job.steps.train.id for job in jobs}) == 3
     for job in jobs:
         job.do()
