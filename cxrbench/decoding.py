@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from cxrbench.errors import DamagedImageError
+from cxrbench.png import plain_grey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,9 @@ def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
         from cxrbench.dicom import grey_dicom
 
         return grey_dicom(content, name)
+    plain = plain_grey(content, LARGEST)
+    if plain is not None:
+        return plain
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _require_size(*image.size, name)

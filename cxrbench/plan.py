@@ -24,9 +24,9 @@ class Plan:
         train: id of the training (what stands for it where ``unread``), to count those that several runs
             share once.
         parameter_bytes: size of the network's parameters.
-        images: the same of the stored images that would be made; empty where they are there or not
-            needed.
-        images_bytes: disk that they take.
+        images: the cache that images are read from, to count what several runs share once; empty where the
+            network sees none.
+        images_bytes: disk that images which are not there yet take at most.
     """
 
     spec: RunSpec

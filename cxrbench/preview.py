@@ -15,11 +15,11 @@ from torch import Tensor
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
 from cxrbench.options import instantiate
+from cxrbench.pixels.images import stored_side
 from cxrbench.registry import Registry
 from cxrbench.selection import Selection
 from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec
-from cxrbench.training.images import stored_side
 from cxrbench.training.randomness import hash_ids, uniforms
 from cxrbench.training.views import central_view
 

@@ -11,12 +11,12 @@ from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.interfaces import Backbone
 from cxrbench.options import Use
+from cxrbench.pixels.images import Images
 from cxrbench.registry import Registry
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.store import RUN_STAGE, Step
-from cxrbench.training.images import Images
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ def steps_of(
         registry: where versions and defaults of components are looked up.
         backbone: says what of an image or patient the network sees.
         calibrators: those that are fitted, the chosen one among them, by name.
-        images: the stored images; None where the network sees none.
+        images: their identities; None where the network sees no images.
     """
     tune: Role = spec.tune
-    used = (images.step,) if images else ()
     training = Step(
         "train",
         {
             "version": train.VERSION,
             "task": [data.task.kind, *data.task.classes],
             "sampler": keyed(spec.sampler, "sampler", registry),
+            "preprocessing": keyed(spec.preprocessing, "preprocessing", registry) if images else None,
             "augmentation": keyed(spec.augmentation, "augmentation", registry) if images else None,
             "backbone": keyed(spec.backbone, "backbone", registry),
             "loss": keyed(spec.loss, "loss", registry),
@@ -79,14 +79,12 @@ def steps_of(
             "data": {role: _seen(data, role, backbone, images) for role in ("train", "val")},
         },
         (data.label_step("train"), data.label_step("val")),
-        used,
     )
     predictions = {
         role: Step(
             "predict",
             {"version": predict.VERSION, "data": _seen(data, role, backbone, images)},
             (training,),
-            used,
         )
         for role in dict.fromkeys((tune, "test"))
     }

@@ -10,7 +10,8 @@
       locks/STAGE-KEY.lock           held by the process that works on the key, dies with it
       locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
-      pixel_hashes/                  SHA-256 of image files (training/images.py)
+      cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
+      pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
 """
 
 from __future__ import annotations
@@ -50,15 +51,12 @@ class Step:
         stage: which stage does it.
         inputs: everything the result depends on besides the parents (JSON values).
         parents: the steps whose artifacts it reads; their keys are part of its own.
-        uses: artifacts that it reads without depending on more than their content, which ``inputs``
-            already holds: not part of the key, but kept as long as this artifact is.
         label: what precedes the key in the folder's name (runs only).
     """
 
     stage: str
     inputs: dict[str, Any]
     parents: tuple[Step, ...] = ()
-    uses: tuple[Step, ...] = ()
     label: str = ""
 
     @cached_property
@@ -88,7 +86,8 @@ class Artifact:
     @property
     def references(self) -> list[str]:
         """The artifacts that this one was made from."""
-        return [*self.record["parents"], *self.record["uses"]]
+        # Images were artifacts once, used by what read them.
+        return [*self.record["parents"], *self.record.get("uses", ())]
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ class Store:
         """
         if self.has(step):
             return self.read(step.id)
-        with self._locked(step.id):
+        with self.locked(step.id):
             if self.has(step):
                 return self.read(step.id)
             partial = self.root / "partial" / step.id.replace("/", "-")
@@ -198,7 +197,6 @@ class Store:
             "key": step.key,
             "inputs": step.inputs,
             "parents": [parent.id for parent in step.parents],
-            "uses": [used.id for used in step.uses],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
             "made_with": provenance(),
@@ -220,7 +218,8 @@ class Store:
         sync(target.parent)
 
     @contextmanager
-    def _locked(self, step_id: str) -> Iterator[None]:
+    def locked(self, step_id: str) -> Iterator[None]:
+        """Work on something alone: another process that does is waited for, which is said."""
         self._begin()
         path = self.root / "locks" / f"{step_id.replace('/', '-')}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,15 +300,23 @@ class Store:
 
     @contextmanager
     def needing(self, step_ids: Sequence[str]) -> Iterator[None]:
-        """Keep these artifacts from :meth:`garbage` while the block runs; no run refers to them yet."""
+        """Keep these artifacts, to which no run refers yet, and caches from being freed meanwhile."""
         name = f"live-{uuid.uuid4().hex}"
-        with self._locked(name):
+        with self.locked(name):
             path = self.root / "locks" / f"{name}.json"
             write_json(path, list(step_ids))
             try:
                 yield
             finally:
                 path.unlink()
+
+    def needed_now(self) -> list[str]:
+        """Ids of what runs at work need (:meth:`needing`), there or still to come."""
+        found: list[str] = []
+        for path in self.root.glob("locks/live-*.json"):
+            if self._is_locked(path.stem):
+                found += read_json(path)
+        return found
 
     def garbage(self) -> Garbage:
         """What no run, finished or at work, refers to, and work in progress that nobody is at.
@@ -319,10 +326,7 @@ class Store:
         """
         ids = [self.read(id_).id for id_ in self.ids()]
         needed = [f"{RUN_STAGE}/{name}" for name in self._run_names()]
-        for path in self.root.glob("locks/live-*.json"):
-            if self._is_locked(path.stem):
-                needed += read_json(path)
-        kept = set(self.behind(needed))
+        kept = set(self.behind([*needed, *self.needed_now()]))
         folders = [self.folder(id_) for id_ in ids if id_ not in kept]
         folders += [
             path

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -25,6 +25,9 @@ from cxrbench.interfaces import (
 )
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
+from cxrbench.pixels.cache import ImageCache
+from cxrbench.pixels.identities import Identities
+from cxrbench.pixels.images import Images, stored_side
 from cxrbench.plan import Plan
 from cxrbench.predictions import Predictions
 from cxrbench.registry import KINDS, Kind, Registry
@@ -37,7 +40,6 @@ from cxrbench.steps import Steps, steps_of
 from cxrbench.store import Artifact, Store
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import best_precision, check_deterministic, check_precision
-from cxrbench.training.images import Images, PixelIdentities, stored_side
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
 from cxrbench.training.schedule import most_epochs
@@ -107,7 +109,7 @@ class Workflow:
             data = Data(dataset, identity, self.data_root, self.store, selection)
             for note in data.notes:
                 self.reporter.say(note)
-            self._opened[key] = OpenedData(data, self.store, self.reporter)
+            self._opened[key] = OpenedData(self, data, identity)
         return self._opened[key]
 
     def job(self, spec: RunSpec) -> Job:
@@ -158,16 +160,33 @@ def _with_training(spec: RunSpec, **changes: Any) -> RunSpec:
 
 
 class OpenedData:
-    """A data set with what all runs on it share: pixel identities and stored images."""
+    """A data set with what all runs on it share: identities of pixels and stored images."""
 
-    def __init__(self, data: Data, store: Store, reporter: Reporter) -> None:
+    def __init__(self, workflow: Workflow, data: Data, identity: Mapping[str, Any]) -> None:
         self.data = data
-        self.pixels = PixelIdentities(data, store, reporter)
+        self._workflow = workflow
+        # A file's content stands for its pixels, however the options chose it among others.
+        self._decoded_by = {part: identity[part] for part in ("name", "version")}
+        self._identities = Identities(data, workflow.store)
+        self._images: dict[str, Images] = {}
 
-    @cached_property
-    def identities(self) -> pd.Series[str]:
-        """See :meth:`PixelIdentities.of_all`; reads files whose hash is not known."""
-        return self.pixels.of_all()
+    def images(self, preprocessing: Use, side: int) -> Images:
+        """The images, preprocessed so, stored at ``side`` pixels; nothing is read yet."""
+        registry, store = self._workflow.registry, self._workflow.store
+        prepared = {
+            "dataset": self._decoded_by,
+            "preprocessing": keyed(preprocessing, "preprocessing", registry),
+        }
+        key = digest([prepared, side])
+        if key not in self._images:
+            self._images[key] = Images(
+                self.data,
+                self._identities,
+                instantiate(registry.find("preprocessing", preprocessing.name), preprocessing.options),
+                ImageCache.of(store, prepared, side),
+                self._workflow.reporter,
+            )
+        return self._images[key]
 
 
 class Job:
@@ -219,11 +238,12 @@ class Job:
     @cached_property
     def images(self) -> Images:
         """The stored images that this run reads."""
-        return Images(self._data, self._opened.identities, self.spec.image_size, self.spec.crop)
+        side = stored_side(self.spec.image_size, self.spec.crop)
+        return self._opened.images(self.spec.preprocessing, side)
 
     @cached_property
     def steps(self) -> Steps:
-        """All steps and their keys; nothing is done but the hashing of images whose hash is not known."""
+        """All steps and their keys; nothing is done but the preparing of images that were never read."""
         return steps_of(
             self.spec,
             self._data,
@@ -247,23 +267,21 @@ class Job:
         return not self._reads_new_files and self._store.has(self.steps.run)
 
     def plan(self) -> Plan:
-        """What :meth:`do` would do. Files whose hash is not known are counted, not read."""
+        """What :meth:`do` would do. Files whose identity is not known are counted, not read."""
         network = self._backbone.build(len(self._data.task.classes), self.spec.image_size, False)
         parameter_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
         if self._reads_new_files:
-            unread = self._opened.pixels.unknown()
             return Plan(
                 self.spec,
                 self.options,
-                unread,
+                self.images.unread,
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                digest([list(self._data.manifest.index), stored_side(self.spec.image_size, self.spec.crop)]),
-                self._images_bytes(),
+                self.images.cache.id,
+                self.images.missing_bytes,
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
-        stored = not self.takes_images or self._store.has(self.images.step)
         return Plan(
             self.spec,
             self.options,
@@ -271,12 +289,9 @@ class Job:
             done,
             self.steps.train.id,
             parameter_bytes,
-            "" if stored else self.images.step.id,
-            0 if stored else self._images_bytes(),
+            self.images.cache.id if self.takes_images else "",
+            self.images.missing_bytes if self.takes_images else 0,
         )
-
-    def _images_bytes(self) -> int:
-        return len(self._data.manifest) * stored_side(self.spec.image_size, self.spec.crop) ** 2
 
     def do(self) -> Artifact:
         """Do what is not done yet, and publish the run.
@@ -284,6 +299,13 @@ class Job:
         Raises:
             CxrbenchError: a stage cannot go on; what was finished before stays in the store.
         """
+        if self.is_done:
+            return self._store.read(self.steps.run.id)
+        cache = [self.images.cache.id] if self.takes_images else []
+        with self._store.needing(cache):
+            return self._do()
+
+    def _do(self) -> Artifact:
         network = None
         if self._reads_new_files or self.trains:
             # First of all: weights that cannot be had should stop a run before images are read.
@@ -291,7 +313,7 @@ class Job:
         store, steps = self._store, self.steps
         if self.is_done:
             return store.read(steps.run.id)
-        needed = [*steps.in_order(), *steps.train.uses]
+        needed = steps.in_order()
         needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
         with store.needing([step.id for step in needed]):
             self._data.publish()
@@ -306,13 +328,11 @@ class Job:
 
     @property
     def _reads_new_files(self) -> bool:
-        return (
-            self.takes_images and "identities" not in vars(self._opened) and self._opened.pixels.unknown() > 0
-        )
+        return self.takes_images and self.images.unread > 0
 
     def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
         images = self.images if self.takes_images else None
-        pixels = images.open(self._store, self._reporter) if images else None
+        pixels = images.open() if images else None
         return Rows.of(self._data, self._data.image_ids(role), images, pixels, labels)
 
     def _ensure_trained(self, network: nn.Module | None) -> None:

@@ -46,7 +46,7 @@ def test_an_artifact_is_made_once_and_records_what_it_was_made_from(store):
 
 
 def test_a_key_follows_from_stage_inputs_and_parents_alone():
-    assert Step("train", {"a": 1, "b": 2}).key == Step("train", {"b": 2, "a": 1}, uses=(PREDICT,)).key
+    assert Step("train", {"a": 1, "b": 2}).key == Step("train", {"b": 2, "a": 1}).key
     assert len({s.key for s in (TRAIN, Step("train", {"seed": 1}), Step("predict", {"seed": 0}))}) == 3
     assert PREDICT.key != Step("predict", {"role": "test"}, (Step("train", {"seed": 1}),)).key
 
@@ -191,15 +191,15 @@ def test_garbage_leaves_what_a_run_at_work_needs(store):
 @pytest.fixture
 def filled(store):
     """Two runs that share a training; an artifact that nobody needs."""
-    images = Step("images", {"side": 72})
-    train = Step("train", {"seed": 0}, uses=(images,))
+    labels = Step("labels", {"role": "train"})
+    train = Step("train", {"seed": 0}, (labels,))
     other = Step("train", {"seed": 1})
     first, second = run_step("a", train, n=1), run_step("b", train, n=2)
-    for step in (images, train, other):
+    for step in (labels, train, other):
         store.ensure(step, writes(data_txt=step.id))
     for step in (first, second):
         store.ensure(step, writes(run_json="{}"))
-    return store, {"images": images, "train": train, "other": other, "first": first, "second": second}
+    return store, {"labels": labels, "train": train, "other": other, "first": first, "second": second}
 
 
 def test_verify_names_what_is_missing_changed_added_and_gone(filled):
@@ -210,14 +210,14 @@ def test_verify_names_what_is_missing_changed_added_and_gone(filled):
     (store.folder(train.id) / "sub").mkdir()
     (store.folder(train.id) / "sub" / "artifact.json").write_text("added")
     (store.folder(first.id) / "run.json").unlink()
-    (store.folder(steps["images"].id) / "artifact.json").unlink()
+    (store.folder(steps["labels"].id) / "artifact.json").unlink()
     answer = invoke("verify", "--results", store.root, "--json")
     assert answer.exit_code == 1
     assert sorted(answer.json["problems"]) == sorted(
         [
             f"{train.id}: data.txt has changed since it was written",
             f"{train.id}: sub/artifact.json was added later",
-            f"{train.id}: refers to {steps['images'].id}, which is gone",
+            f"{train.id}: refers to {steps['labels'].id}, which is gone",
             f"{first.id}: run.json is missing",
         ]
     )
@@ -261,9 +261,10 @@ def test_gc_frees_what_no_run_needs_and_nothing_else(filled):
         assert answer["bytes"] > 0
         assert answer["dry_run"] is dry
         assert store.has(steps["other"]) is dry
-    assert all(store.has(steps[name]) for name in ("images", "train", "first", "second"))
+    assert all(store.has(steps[name]) for name in ("labels", "train", "first", "second"))
     assert tree(store.root / "runs") == before
-    assert gc(store) == {"freed": [], "bytes": 0, "unfinished_bytes": 0, "dry_run": False}
+    nothing = {"freed": [], "bytes": 0, "unfinished_bytes": 0, "images_bytes": 0, "dry_run": False}
+    assert gc(store) == nothing
 
 
 def test_gc_keeps_what_a_killed_training_would_go_on_from_unless_asked(filled):
@@ -305,7 +306,7 @@ def test_a_damaged_run_does_not_hide_the_others(filled):
 def test_what_two_runs_share_goes_with_the_second(filled):
     store, steps = filled
     gc(store)
-    for name, frees in (("first", []), ("second", ["images", "train"])):
+    for name, frees in (("first", []), ("second", ["labels", "train"])):
         removed = invoke("store", "rm", steps[name].name, "--results", store.root, "--json")
         assert removed.json == {"removed": [steps[name].name]}
         assert not store.folder(steps[name].id).exists()

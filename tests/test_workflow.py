@@ -10,8 +10,11 @@ from safetensors import safe_open
 
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.findings import NIH_FINDINGS
+from cxrbench.pixels.cache import ImageCache
 from cxrbench.predictions import Predictions
+from cxrbench.reporter import Reporter
 from cxrbench.roles import assign_roles
+from cxrbench.store import Store
 
 THRESHOLD_STAGES = {"threshold", "evaluate"}
 
@@ -93,7 +96,7 @@ def test_the_table_says_plainly_that_the_images_are_drawn(results, record):
 
 
 def test_no_image_is_prepared_for_a_network_that_sees_none(results, first):
-    assert not (results / "artifacts" / "images").exists()
+    assert not (results / "cache").exists()
     assert "preparing images" not in first.stderr
 
 
@@ -406,7 +409,7 @@ def test_weights_that_do_not_fit_fail_before_any_image_is_drawn(tmp_path):
     assert answer.exit_code == 1
     assert answer.json["runs"] == []
     assert "w.safetensors" in answer.json["failed"][0]["reason"]
-    assert not (tmp_path / "results" / "artifacts" / "images").exists()
+    assert not (tmp_path / "results" / "cache").exists()
 
 
 def test_a_rate_that_blows_up_names_epoch_step_and_images(tmp_path):
@@ -493,8 +496,8 @@ def pictured(tmp_path_factory):
 def test_images_are_prepared_once_and_shared(pictured):
     answer, results = pictured
     assert answer.exit_code == 0
-    (images,) = (results / "artifacts" / "images").iterdir()
-    pixels = np.load(images / "images.npy", allow_pickle=False)
+    (cache,) = ImageCache.all(Store(results, Reporter(quiet=True)))
+    pixels = cache.open()
     assert pixels.shape == (320, 36, 36)
     assert pixels.dtype == np.uint8
     assert pixels.std() > 10
@@ -504,9 +507,22 @@ def test_images_are_prepared_once_and_shared(pictured):
     assert smaller["disk_bytes"] - plan["disk_bytes"] == 320 * 54 * 54
 
 
-def test_gc_keeps_the_images_of_a_run_and_frees_them_after_it(pictured):
-    answer, results = pictured
-    gc = ("store", "gc", "--dry-run", "--results", results, "--json")
-    assert invoke(*gc).json["freed"] == []
-    invoke("store", "rm", answer.json["runs"][0]["run_id"], "--results", results)
-    assert any(name.startswith("artifacts/images/") for name in invoke(*gc).json["freed"])
+def test_gc_frees_prepared_images_only_where_asked_and_while_no_run_reads_them(pictured):
+    _, results = pictured
+    store = Store(results, Reporter(quiet=True))
+    (cache,) = ImageCache.all(store)
+    gc = ("store", "gc", "--results", results, "--json")
+    kept = invoke(*gc).json
+    assert kept["freed"] == []
+    assert kept["images_bytes"] > 320 * 36 * 36
+    with store.needing([cache.id]):
+        assert invoke(*gc, "--images").json["freed"] == []
+    assert invoke(*gc, "--images", "--dry-run").json["freed"] == [cache.id]
+    assert cache.folder.exists()
+    freed = invoke(*gc, "--images").json
+    assert (freed["freed"], freed["bytes"], freed["images_bytes"]) == ([cache.id], kept["images_bytes"], 0)
+    assert not cache.folder.exists()
+    assert invoke("verify", "--results", results).exit_code == 0
+    again = run(results, *PIXELS, backbone=None).json
+    assert again["trainings"] == 0
+    assert not cache.folder.exists()

@@ -78,7 +78,7 @@ def preview(output: Output, data_root: Path | None, images: int, path: Path, **g
     from cxrbench.report.preview_figure import draw_preview
 
     previews = previews_of(spec, registry, data_root, images)
-    uses = {kind: _in_short(spec.use(kind), kind, registry) for kind in _KINDS}
+    uses: dict[str, str] = {kind: _in_short(spec.use(kind), kind, registry) for kind in _KINDS}
     changes = f"preprocessing {uses['preprocessing']}, augmentation {uses['augmentation']}"
     draw_preview(
         path,
@@ -86,16 +86,9 @@ def preview(output: Output, data_root: Path | None, images: int, path: Path, **g
         title=f"{uses['dataset']}: {changes}",
         heading=f"Images of train; a network sees {spec.crop:.0%} of their side, at {spec.image_size} pixels",
     )
-    output.document(
-        {
-            "path": str(path),
-            "images": [each.image_id for each in previews],
-            **uses,
-            "image_size": spec.image_size,
-            "crop": spec.crop,
-            "seed": spec.seed,
-        }
-    )
+    numbers = {"image_size": spec.image_size, "crop": spec.crop, "seed": spec.seed}
+    ids = [each.image_id for each in previews]
+    output.document({"path": str(path), "images": ids, **uses, **numbers})
     output.show(str(path))
 
 

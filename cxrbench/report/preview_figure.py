@@ -67,10 +67,11 @@ def _left(column: int) -> float:
 
 def _pictures(preview: Preview, changed: bool) -> list[tuple[NDArray[np.generic], float]]:
     """Each picture of a row and what is white in it."""
-    whole = [preview.original, *([preview.preprocessed] if changed else [])]
-    return [*((picture, 255.0) for picture in whole), (preview.evaluation, 1.0)] + [
-        (picture, 1.0) for picture in preview.training
-    ]
+    pictures: list[tuple[NDArray[np.generic], float]] = [(preview.original, 255.0)]
+    if changed:
+        pictures.append((preview.preprocessed, 255.0))
+    pictures += [(view, 1.0) for view in (preview.evaluation, *preview.training)]
+    return pictures
 
 
 def _show(panel: Axes, picture: NDArray[np.generic], white: float) -> None:

@@ -16,6 +16,7 @@ from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
 from cxrbench.interfaces import Augmentation, Backbone, Loss
 from cxrbench.options import instantiate
+from cxrbench.pixels.images import stored_side
 from cxrbench.plugins import installed
 from cxrbench.registry import Kind, Registry
 from cxrbench.reporter import Reporter
@@ -25,7 +26,6 @@ from cxrbench.task import Task
 from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState
-from cxrbench.training.images import stored_side
 from cxrbench.training.loop import Training, train
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cxrbench.data import Data
 from cxrbench.interfaces import SamplePlan
-from cxrbench.training.images import Images
+from cxrbench.pixels.images import Images
 from cxrbench.training.randomness import derive, hash_ids
 
 if TYPE_CHECKING:

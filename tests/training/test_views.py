@@ -2,8 +2,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from cxrbench.training.images import stored_side
-from cxrbench.training.views import central_view, normalised, seen_share
+from cxrbench.pixels.images import stored_side
+from cxrbench.training.views import central_view, network_inputs, normalised, seen_share
 
 
 def images(side):
@@ -44,6 +44,26 @@ def test_crops_over_ninety_percent_share_its_stored_images_and_are_resized(crop)
 def test_a_whole_image_of_the_right_side_is_seen_as_it_is():
     pixels = images(64)
     assert torch.equal(central_view(pixels, 64, 1.0), pixels / 255)
+
+
+class Grey:
+    """Takes patient data and images of one channel."""
+
+    inputs = ("patient", "image")
+    mean = (0.5,)
+    std = (0.25,)
+
+
+@pytest.mark.parametrize("crop", [1.0, 0.9, 0.5])
+def test_a_network_takes_the_centre_unless_another_view_is_given(crop):
+    batch = {"pixels": images(stored_side(40, crop)), "patient": torch.rand(2, 3)}
+    patient, image = network_inputs(Grey(), batch, 40, crop, channels_last=True)
+    assert patient is batch["patient"]
+    assert torch.equal(image, (central_view(batch["pixels"], 40, crop) - 0.5) / 0.25)
+    _, black = network_inputs(
+        Grey(), batch, 40, crop, False, view=lambda pixels, size, share: torch.full((2, 1, size, size), share)
+    )
+    assert torch.allclose(black, torch.full((2, 1, 40, 40), (crop - 0.5) / 0.25))
 
 
 def test_normalising_repeats_grey_into_each_channel():

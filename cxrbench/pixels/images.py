@@ -1,0 +1,239 @@
+"""The images of a run: read, decoded and preprocessed once each, then rows of a memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from cxrbench.data import Data
+from cxrbench.errors import CxrbenchError, DamagedImageError
+from cxrbench.interfaces import Preprocessing
+from cxrbench.pixels.cache import CacheWriter, ImageCache
+from cxrbench.pixels.identities import Identities, Stamp
+from cxrbench.reporter import Reporter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGEST_CROP = 0.9
+"""Augmentation of whole images has this much around the network's input, whatever the crop."""
+
+_COMMIT_SECONDS = 1.0
+"""A killed process loses this much work at most; syncing as often costs little against it."""
+
+_SHOWN = 3
+"""Unreadable images that an error names."""
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+
+def stored_side(image_size: int, crop: float) -> int:
+    """The side that images are stored at, so that a crop of that share has at least ``image_size`` pixels."""
+    return math.ceil(image_size / min(crop, LARGEST_CROP))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An image that was read.
+
+    Attributes:
+        stamp: of its file; None where there is no file.
+        pixels: uint8 ``[side, side]``; None where its identity has a row already.
+    """
+
+    image_id: str
+    source: str
+    stamp: Stamp | None
+    identity: str
+    pixels: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """An image that could not be read, and why, in a clause that names it."""
+
+    why: str
+
+
+class Images:
+    """All images of a data set as networks of one size read them, preprocessed in one way."""
+
+    def __init__(
+        self,
+        data: Data,
+        identities: Identities,
+        preprocessing: Preprocessing,
+        cache: ImageCache,
+        reporter: Reporter,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            data: the data set.
+            identities: those of its images.
+            preprocessing: what is done to each whole image.
+            cache: where images that are prepared so are kept.
+            reporter: told of the work.
+        """
+        self._data = data
+        self._identities = identities
+        self._preprocessing = preprocessing
+        self._reporter = reporter
+        self.cache = cache
+        self._rows: dict[str, int] | None = None
+
+    @property
+    def unread(self) -> int:
+        """How many files must be read before their identity is known."""
+        return len(self._data.manifest) - len(self._identities.known)
+
+    @property
+    def missing_bytes(self) -> int:
+        """Disk that preparing takes at most."""
+        return len(self._missing(self._cached())) * self.cache.row_bytes
+
+    @property
+    def identities(self) -> pd.Series[str]:
+        """The identity of every image of the data set, by image id; images are prepared where need be."""
+        if self.unread:
+            self.prepare()
+        known, ids = self._identities.known, self._data.manifest.index
+        return pd.Series([known[image_id] for image_id in ids], index=ids, dtype="str")
+
+    def open(self) -> NDArray[np.uint8]:
+        """The pixels ``[rows, side, side]``, memory-mapped; images are prepared where need be."""
+        self.prepare()
+        return self.cache.open()
+
+    def rows(self, image_ids: pd.Index[str]) -> NDArray[np.int64]:
+        """Where images stand in what :meth:`open` gives."""
+        known, rows = self._identities.known, self._cached()
+        return np.array([rows[known[image_id]] for image_id in image_ids], dtype=np.int64)
+
+    def prepare(self) -> None:
+        """Read the files whose identity is not known, and store the images that have no row yet.
+
+        Raises:
+            CxrbenchError: the disk is too small, or images cannot be read; the others are kept.
+        """
+        if self._missing(self._cached()):
+            with self.cache.writing() as writer:
+                self._identities.look_again()
+                self._rows = writer.rows
+                self._fill(writer)
+
+    def _cached(self) -> dict[str, int]:
+        if self._rows is None:
+            self._rows = self.cache.rows()
+        return self._rows
+
+    def _missing(self, rows: Mapping[str, int]) -> list[tuple[str, str]]:
+        """(image id, source) of all images whose identity is not known or has no row."""
+        known = self._identities.known
+        sources = self._data.sources(self._data.manifest.index)
+        return [(image_id, source) for image_id, source in sources if known.get(image_id) not in rows]
+
+    def _fill(self, writer: CacheWriter) -> None:
+        missing = self._missing(writer.rows)
+        self._require_space(len(missing))
+        unreadable: list[str] = []
+        committed = time.monotonic()
+        with self._reporter.progress("preparing images", len(missing)) as advance:
+            try:
+                for found in _in_threads(lambda image: self._find(*image, writer.rows), missing):
+                    if isinstance(found, _Unreadable):
+                        unreadable.append(found.why)
+                    else:
+                        self._take_in(found, writer)
+                    if time.monotonic() - committed >= _COMMIT_SECONDS:
+                        self._commit(writer)
+                        committed = time.monotonic()
+                    advance(1, f"{len(unreadable)} unreadable" if unreadable else "")
+            finally:
+                self._commit(writer)
+        if unreadable:
+            shown = "; ".join(unreadable[:_SHOWN])
+            count = f"{len(unreadable):,} images" if len(unreadable) > 1 else "One image"
+            raise CxrbenchError(
+                f"{count} cannot be read ({shown}{'; …' if len(unreadable) > _SHOWN else ''}); run 'cxrbench "
+                "data audit' for all of them, or leave them out with --exclude FILE."
+            )
+
+    def _find(self, image_id: str, source: str, rows: Container[str]) -> _Found | _Unreadable:
+        """Read a file once, for its identity and, where that has no row, for its pixels; in any thread."""
+        try:
+            # Before the content: a file that changes meanwhile then has another stamp next time.
+            stamp = self._data.stamp(source) if source else None
+            content = self._data.content(source)
+            identity = (
+                self._identities.known[image_id] if content is None else hashlib.sha256(content).hexdigest()
+            )
+            pixels = (
+                None
+                if identity in rows
+                else self._square(self._data.decode(image_id, content, self.cache.side))
+            )
+        except DamagedImageError as error:
+            return _Unreadable(f"{image_id} {error.what}")
+        except CxrbenchError as error:
+            return _Unreadable(str(error).rstrip("."))
+        return _Found(image_id, source, stamp, identity, pixels)
+
+    def _square(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image preprocessed, then ``[side, side]``."""
+        whole, side = self._preprocessing.apply(image), self.cache.side
+        if whole.shape == (side, side):
+            return whole
+        # Pillow's bilinear filter widens with the reduction, so that nothing aliases.
+        return np.asarray(Image.fromarray(whole).resize((side, side), Image.Resampling.BILINEAR))
+
+    def _take_in(self, found: _Found, writer: CacheWriter) -> None:
+        if found.stamp is not None:
+            self._identities.learn(found.image_id, found.source, found.stamp, found.identity)
+        # Two files with one content may have been decoded at once.
+        if found.pixels is not None and found.identity not in writer.rows:
+            writer.add(found.identity, found.pixels)
+
+    def _commit(self, writer: CacheWriter) -> None:
+        writer.commit()
+        self._identities.commit()
+
+    def _require_space(self, images: int) -> None:
+        """Say the disk that this many new rows take, and refuse where it is not there."""
+        needed, free = images * self.cache.row_bytes, shutil.disk_usage(self.cache.folder).free
+        if needed > free:
+            raise CxrbenchError(
+                f"{images:,} images at {self.cache.side} px need {needed / 1e9:.3g} GB in "
+                f"{self.cache.folder}, where {free / 1e9:.3g} GB are free; give --results a larger disk."
+            )
+        self._reporter.say(
+            f"preparing {images:,} images at {self.cache.side} px, once: up to {needed / 1e6:,.0f} MB in "
+            f"{self.cache.folder}"
+        )
+
+
+def _in_threads(function: Callable[[_Item], _Answer], items: Iterable[_Item]) -> Iterator[_Answer]:
+    """``function`` of each item, in their order; only a few answers wait at any time."""
+    # Decoders, resizing and hashing let other threads run. Two more than processors read meanwhile.
+    workers = (os.cpu_count() or 1) + 2
+    waiting: deque[Future[_Answer]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
