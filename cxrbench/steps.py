@@ -124,7 +124,7 @@ def steps_of(
             "dataset": keyed(spec.dataset, "dataset", registry),
         },
         (evaluation, data.manifest_step),
-        label=publish.label(spec),
+        label=spec.label(),
     )
     return Steps(training, predictions, calibrations, thresholds, evaluation, run)
 

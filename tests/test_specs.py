@@ -184,9 +184,9 @@ def test_unknown_names_and_options_are_refused_before_any_work(registry, setting
         ("sede = 5", "There is no setting 'sede'"),
     ],
 )
-def test_a_wrong_file_is_refused_when_it_is_read(config, text, said):
+def test_a_wrong_file_is_refused(registry, config, text, said):
     with pytest.raises(UsageError, match=said):
-        read_config(config(text))
+        cells(read_config(config(text)), {}, [], registry)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

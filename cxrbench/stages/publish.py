@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from cxrbench.data import Data, Passport, hash_ids
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
-from cxrbench.registry import Kind
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.tables import title
 from cxrbench.specs import RunSpec
@@ -32,20 +30,12 @@ VERSION = "1"
 SCHEMA_VERSION = 1
 """Of ``run.json``."""
 
-_IN_LABEL: tuple[Kind, ...] = ("dataset", "backbone", "loss", "calibrator", "thresholds")
-
 _CONFIG_HEAD = (
     "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root where it had one).\n\n"
 )
 
 _EXAMPLE_SIDE = 256
 """Side in pixels at which example images are drawn, where the data set draws them."""
-
-
-def label(spec: RunSpec) -> str:
-    """What a run's id starts with, so that a person can tell runs apart."""
-    names = (spec.use(kind).name for kind in _IN_LABEL)
-    return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{spec.seed}"])
 
 
 def run(
