@@ -15,7 +15,7 @@ IMAGES = 2000
 def draw(job: tuple[list[str], int]) -> int:
     ids, side = job
     phantom = Phantom()
-    return sum(phantom.pixels(None, image_id, "", side).shape[0] > 0 for image_id in ids)
+    return sum(phantom.pixels(None, image_id, side).shape[0] > 0 for image_id in ids)
 
 
 def main() -> None:

@@ -26,6 +26,18 @@ def register_datasets(register: Register) -> None:
 def register_samplers(register: Register) -> None:
     """Samplers."""
     register("none", "cxrbench.samplers.none:NoSampler", version="1", summary="Every image once, as it is")
+    register(
+        "limit",
+        "cxrbench.samplers.limit:Limit",
+        version="1",
+        summary="Training sees fewer images of what is frequent",
+    )
+    register(
+        "fpn_fusion",
+        "cxrbench.samplers.fpn_fusion:FpnFusion",
+        version="1",
+        summary="The published sampling of densenet_fpn: less that is frequent, rare findings repeated",
+    )
 
 
 @hookimpl

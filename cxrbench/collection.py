@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -13,6 +14,39 @@ from cxrbench.task import Task
 MANIFEST_COLUMNS = ("patient_id", "age", "sex", "view", "official", "role", "source")
 OFFICIAL = ("train_val", "test")
 BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something odd about a data set that was found while its tables were read, for an audit to report.
+
+    ``label_conflict`` (two rows of an image disagree) is serious: no run trains on such data, an audit
+    exits 1. The others are handled as their note says, and only counted: ``duplicate_rows`` (a row
+    repeats word for word; kept once), ``missing_rows`` (images without a row in the table; left out),
+    ``unlisted_images`` (images in no official list; left out), ``incomplete_rows`` (rows without image,
+    patient or labels), ``implausible_age`` (ages that are no text of an age, or too old; unknown).
+
+    Attributes:
+        kind: what it is, in snake_case.
+        count: how many images or rows.
+        examples: some of them by name, at most :data:`EXAMPLES`.
+        serious: whether a run refuses the data.
+    """
+
+    kind: str
+    count: int
+    examples: tuple[str, ...]
+    serious: bool = False
+
+
+EXAMPLES = 5
+"""How many images a problem names."""
+
+
+def problem(kind: str, images: Iterable[str], *, serious: bool = False) -> tuple[Problem, ...]:
+    """One problem of that kind with some images as examples; none where there are no images."""
+    found = sorted(images)
+    return (Problem(kind, len(found), tuple(found[:EXAMPLES]), serious),) if found else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +67,8 @@ class Collection:
         label_version: which labels these are, as the passport shows it.
         listed: how many images each official list names, present here or not.
         notes: sentences that the user should read once before the run.
+        problems: what an audit reports; a run refuses data with a serious one.
+        drawn: whether the images are drawn, so that figures say nothing about patients.
     """
 
     name: str
@@ -43,6 +79,8 @@ class Collection:
     label_version: str
     listed: dict[str, int]
     notes: tuple[str, ...] = field(default=())
+    problems: tuple[Problem, ...] = field(default=())
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         """Check what every later stage relies on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.canonical import digest
-from cxrbench.collection import Collection
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Dataset
 from cxrbench.matrices import read_matrix, write_matrix
-from cxrbench.roles import ROLES, Role, assign_roles, require_fit_role, shared_patients
+from cxrbench.roles import ROLES, Role, require_fit_role, shared_patients
+from cxrbench.selection import Selection
+from cxrbench.sources import read_source, source_stamp
 from cxrbench.store import Step, Store
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class Passport:
         patients: how many patients each role has.
         shared_patients: patients with images in both roles of a pair; leaks where not 0.
         tune: the role that calibration and thresholds were fitted on.
+        split: how the roles were given.
+        sampler: what left out images before that, with its options; ``none`` where nothing did.
+        excluded: how many images were left out by name.
+        drawn: whether the images are drawn and show no patients.
     """
 
     dataset: str
@@ -53,6 +57,10 @@ class Passport:
     patients: dict[str, int]
     shared_patients: dict[str, int]
     tune: str
+    split: str
+    sampler: str
+    excluded: int
+    drawn: bool
 
     @property
     def id(self) -> str:
@@ -68,27 +76,38 @@ class Data:
     """A data set's images by role. Labels leave only through :meth:`labels`, which logs each read."""
 
     def __init__(
-        self, dataset: Dataset, identity: Mapping[str, Any], root: Path | None, store: Store
+        self,
+        dataset: Dataset,
+        identity: Mapping[str, Any],
+        root: Path | None,
+        store: Store,
+        selection: Selection | None = None,
     ) -> None:
         """Read the tables; nothing is written before :meth:`publish`.
 
         ``identity`` is what the data set contributes to keys (name, version, options).
+
+        Raises:
+            CxrbenchError: the data set cannot be read, or train, val or test has no image.
+            UsageError: the labels or the sampler of the selection do not fit the data set.
         """
+        selection = selection or Selection()
         self._dataset = dataset
         self._identity = dict(identity)
         self._root = root
         self._store = store
-        collection = dataset.read(root)
-        self.name, self.task = collection.name, collection.task
-        self.boxes, self.listed, self.notes = collection.boxes, collection.listed, collection.notes
-        self.manifest = collection.manifest.sort_index()
-        self.roles = assign_roles(self.manifest)
-        self._unpublished = collection.labels.sort_index()
-        self._label_version = collection.label_version
+        self._selection = selection or Selection()
+        whole = dataset.read(root)
+        self._own_label_version = whole.label_version
+        self._selected = self._selection.of(whole)
+        self._collection = self._selected.collection
+        self.name, self.task = whole.name, whole.task
+        self.listed, self.notes = whole.listed, self._collection.notes
+        self.manifest, self.roles = self._collection.manifest, self._selected.roles
         self._label_steps = {role: self._label_step(role) for role in ROLES}
-        content = [_hash_frame(self.manifest.assign(role=self.roles)), _hash_frame(self.boxes)]
+        content = [_hash_frame(self.manifest.assign(role=self.roles)), _hash_frame(self._collection.boxes)]
         self.manifest_step = Step("manifest", {"schema": 1, "dataset": self.name, "content": content})
-        _require_every_role(collection, self.roles)
+        self._require_roles()
 
     def image_ids(self, role: Role) -> pd.Index[str]:
         """Sorted ids of the images of a role."""
@@ -103,10 +122,18 @@ class Data:
         return self._label_steps[role]
 
     def publish(self) -> None:
-        """Put the manifest and each role's labels into the store, where they are not there yet."""
+        """Put the manifest and each role's labels into the store, where they are not there yet.
+
+        Where labels decided which images are left or which role they have, that is logged as a read.
+        """
         self._store.ensure(self.manifest_step, self._write_manifest)
         for role in ROLES:
-            self._store.ensure(self._label_steps[role], partial(self._write_labels, role))
+            step = self._label_steps[role]
+            self._store.ensure(step, partial(self._write_labels, role))
+            if self._selected.sampled_out:
+                self._store.log_label_read(role, step.id, f"sampler/{self._selection.sampler_name}", "subset")
+            if self._selection.split == "image":
+                self._store.log_label_read(role, step.id, "split/image", "stratify")
 
     def labels(self, role: Role, reader: str, purpose: Purpose) -> NDArray[np.float64]:
         """The labels ``[n, classes]`` of a role in the order of :meth:`image_ids`; 1, 0 or NaN.
@@ -123,27 +150,75 @@ class Data:
         self._store.log_label_read(role, step.id, reader, purpose)
         return labels
 
+    def boxes(self, role: Role, reader: str, purpose: Purpose) -> pd.DataFrame:
+        """The annotated boxes of a role's images, see :class:`cxrbench.collection.Collection`.
+
+        A box tells a label: a read is refused and logged as in :meth:`labels`.
+        """
+        if purpose == "fit":
+            require_fit_role(role, reader)
+        boxes = pd.read_parquet(self._store.read(self.manifest_step.id).folder / "boxes.parquet")
+        self._store.log_label_read(role, self.manifest_step.id, reader, purpose)
+        return boxes[boxes["image_id"].isin(self.image_ids(role))].reset_index(drop=True)
+
+    def require_tune(self, tune: Role) -> None:
+        """Refuse a run whose thresholds have no images to be fitted on.
+
+        Raises:
+            UsageError: the role has no images.
+        """
+        if not (self.roles == tune).any():
+            raise UsageError(
+                f"The data set '{self.name}' has no images for {tune} with the split "
+                f"'{self._selection.split}'; give --tune val, or another --split."
+            )
+
     def passport(self, tune: Role) -> Passport:
         """The passport of a run that fits thresholds on ``tune``."""
         return Passport(
             dataset=self.name,
             test_ids=digest(list(self.image_ids("test"))),
             roles=digest(self.roles.to_dict()),
-            label_version=self._label_version,
+            label_version=self._collection.label_version,
             labels=self._label_steps["test"].inputs["content"],
             images={role: int((self.roles == role).sum()) for role in ROLES},
             patients={role: int(self.patients(role).nunique()) for role in ROLES},
             shared_patients=shared_patients(self.manifest, self.roles),
             tune=tune,
+            split=self._selection.split,
+            sampler=self._selection.sampler_name if self._selected.sampled_out else "none",
+            excluded=self._selected.excluded,
+            drawn=self._collection.drawn,
         )
 
     def sources(self, image_ids: pd.Index[str]) -> list[tuple[str, str]]:
         """(image id, path below the data root) of each image; the path is empty for drawn ones."""
         return list(zip(image_ids, self.manifest.loc[image_ids, "source"], strict=True))
 
-    def pixels(self, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
-        """One image as the data set gives it, greyscale ``[height, width]``."""
-        return self._dataset.pixels(self._root, image_id, source, side)
+    def content(self, source: str) -> bytes | None:
+        """The bytes of the file at a source, from any thread; None for drawn images, whose source is empty.
+
+        Raises:
+            CxrbenchError: the file is missing or cannot be read.
+            DamagedImageError: its bytes in a zip file are damaged.
+        """
+        return read_source(self._folder, source) if source else None
+
+    def stamp(self, source: str) -> tuple[int, int]:
+        """Size in bytes and modification time in ns of the file at a source: while they stay, so does it.
+
+        Raises:
+            CxrbenchError: the file is missing.
+        """
+        return source_stamp(self._folder, source)
+
+    def decode(self, image_id: str, content: bytes | None, side: int) -> NDArray[np.uint8]:
+        """One image as the data set gives it, greyscale ``[height, width]``, from any thread.
+
+        Raises:
+            DamagedImageError: the content is not the image that it should be.
+        """
+        return self._dataset.pixels(content, image_id, side)
 
     def drawn_identity(self, image_id: str) -> str:
         """What stands for the pixels of an image that has no file: who draws it, and its id."""
@@ -152,6 +227,12 @@ class Data:
     @property
     def root(self) -> Path | None:
         """The folder that sources are relative to."""
+        return self._root
+
+    @property
+    def _folder(self) -> Path:
+        if self._root is None:
+            raise CxrbenchError(f"The data set '{self.name}' names files; give --data-root their folder.")
         return self._root
 
     def patient_vectors(self, image_ids: pd.Index[str]) -> NDArray[np.float32]:
@@ -164,21 +245,29 @@ class Data:
             np.float32
         )
 
+    def _require_roles(self) -> None:
+        empty = [role for role in ROLES if role != "tune" and not (self.roles == role).any()]
+        if empty:
+            raise CxrbenchError(
+                f"The data set '{self.name}' has no images for {' and '.join(empty)} (of {len(self.roles)} "
+                f"at hand, split '{self._selection.split}'); add images of both official lists, from more "
+                "patients, or give another --split."
+            )
+
     def _label_step(self, role: Role) -> Step:
-        labels = self._unpublished.loc[self.image_ids(role)]
-        return Step(
-            "labels",
-            {"schema": 1, "role": role, "version": self._label_version, "content": _hash_frame(labels)},
-        )
+        labels = self._collection.labels.loc[self.image_ids(role)]
+        # Not the overlay's version: labels of this role that it leaves as they are must keep their key.
+        version = self._own_label_version
+        return Step("labels", {"schema": 1, "role": role, "version": version, "content": _hash_frame(labels)})
 
     def _write_manifest(self, folder: Path) -> None:
         self.manifest.assign(role=self.roles).reset_index().to_parquet(
             folder / "manifest.parquet", index=False
         )
-        self.boxes.to_parquet(folder / "boxes.parquet", index=False)
+        self._collection.boxes.to_parquet(folder / "boxes.parquet", index=False)
 
     def _write_labels(self, role: Role, folder: Path) -> None:
-        labels = self._unpublished.loc[self.image_ids(role)]
+        labels = self._collection.labels.loc[self.image_ids(role)]
         write_matrix(labels, folder / "labels.parquet")
 
 
@@ -189,18 +278,3 @@ def _hash_frame(frame: pd.DataFrame) -> str:
         [None if pd.isna(value) else value for value in frame[column].tolist()] for column in frame.columns
     ]
     return digest(parts)
-
-
-def _require_every_role(collection: Collection, roles: pd.Series[str]) -> None:
-    empty = [role for role in ROLES if not (roles == role).any()]
-    if empty:
-        raise CxrbenchError(
-            f"The data set '{collection.name}' has no images for {' and '.join(empty)} (of {len(roles)} "
-            "at hand); add images of both official lists, from more patients."
-        )
-
-
-def hash_ids(image_ids: pd.Index[str]) -> NDArray[np.uint64]:
-    """A 64-bit number ``[n]`` for each image id, the same everywhere: what its randomness derives from."""
-    digests = (hashlib.blake2b(image_id.encode(), digest_size=8).digest() for image_id in image_ids)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

@@ -9,6 +9,23 @@ class CxrbenchError(Exception):
     exit_code = 1
 
 
+class DamagedImageError(CxrbenchError):
+    """The content of one image is not what it should be.
+
+    Attributes:
+        image: the image, by whatever name the user knows it.
+        what: what is wrong with it, such as ``is truncated``.
+    """
+
+    def __init__(self, image: str, what: str) -> None:
+        super().__init__(image, what)
+        self.image, self.what = image, what
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return f"The image {self.image} {self.what}; download it again or leave it out."
+
+
 def sentence(error: BaseException) -> str:
     """What went wrong in one sentence, also where the operating system says it."""
     if isinstance(error, OSError) and error.strerror:

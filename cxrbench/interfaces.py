@@ -48,10 +48,19 @@ class Dataset(Protocol):
             CxrbenchError: a file is missing or not what it should be; the sentence names it.
         """
 
-    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """One image as greyscale ``[height, width]``, at its own size or, where drawn, ``side`` pixels.
 
-        ``source`` is the image's path below ``root`` as the manifest gives it. The caller resizes.
+        Called from several threads at once. The caller reads files and resizes.
+
+        Args:
+            content: the bytes of the image's file (:func:`cxrbench.decoding.grey_image` decodes the usual
+                formats), None where the manifest's ``source`` is empty: the image is drawn.
+            image_id: the image, for drawing and for naming it where it is damaged.
+            side: the side at which an image is drawn.
+
+        Raises:
+            DamagedImageError: the content is not the image that it should be.
         """
 
 

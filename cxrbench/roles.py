@@ -1,13 +1,13 @@
 """Who may read what: the role of each image.
 
 train fits weights · val stops and selects · tune fits calibration and thresholds · test is only ever
-evaluated. Roles follow from the official list and the patient's id alone, so every part of a data set
-keeps its roles.
+evaluated. A split says which image has which role; none depends on a run's seed.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal, get_args
 
@@ -15,19 +15,28 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.findings import NO_FINDING
 
 Role = Literal["train", "val", "tune", "test"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+Split = Literal["official", "patient", "image"]
 
 _SALT = b"cxrbench-roles-1"
 _TRAIN_BELOW, _VAL_BELOW = 0.7, 0.8
 """train / val / tune = 70 / 10 / 20 of the patients of train_val."""
 
+_TEST_SALT = b"cxrbench-test-1"
+_IMAGE_SALT = b"cxrbench-image-1"
+_TEST_SHARE, _VAL_SHARE = 0.2, 0.08
+"""Of the patients, or of the images, where the official lists do not say what is test."""
+_STRATUM_LETTERS = 4
+"""Enough to tell the label strings of NIH apart by their first finding, but for the two in ``Pneu``."""
+
 
 def patient_share(patient_id: str) -> float:
     """The patient's fixed place in 0..1, whatever the data set's size or the run's seed."""
-    digest = hashlib.blake2b(_SALT + patient_id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return _place(_SALT, patient_id)
 
 
 def role_of(patient_id: str, official: str | None) -> Role:
@@ -38,13 +47,63 @@ def role_of(patient_id: str, official: str | None) -> Role:
     return "train" if share < _TRAIN_BELOW else "val" if share < _VAL_BELOW else "tune"
 
 
-def assign_roles(manifest: pd.DataFrame) -> pd.Series[str]:
-    """The role of every image of a manifest, indexed by image id."""
-    roles = [
-        role_of(patient, official)
-        for patient, official in zip(manifest["patient_id"], manifest["official"], strict=True)
-    ]
+def assign_roles(
+    manifest: pd.DataFrame, labels: pd.DataFrame | None = None, split: Split = "official"
+) -> pd.Series[str]:
+    """The role of every image of a manifest, indexed by image id.
+
+    ``official``: the data set's own ``role`` where it gives one; else test is the official test list, and
+    the rest is train / val / tune = 70 / 10 / 20 by a hash of the patient. A data set that has neither is
+    split by ``patient``: 20% of the patients are test, by another hash, and the rest as before. Under both
+    an image's role does not depend on what other images are at hand. ``image``: train / val / test =
+    72 / 8 / 20 of the images, stratified on the first letters of their ``labels``; a patient's images
+    come into several roles, and there is no tune.
+    """
+    roles: Sequence[str]
+    if split == "image":
+        if labels is None:
+            raise ValueError("the split by image is stratified by labels")
+        roles = _by_image(label_strings(labels).str[:_STRATUM_LETTERS])
+    elif split == "patient" or manifest[["role", "official"]].isna().all(axis=None):
+        roles = [
+            "test" if _place(_TEST_SALT, patient) < _TEST_SHARE else role_of(patient, None)
+            for patient in manifest["patient_id"]
+        ]
+    else:
+        rows = zip(manifest["role"], manifest["patient_id"], manifest["official"], strict=True)
+        roles = [
+            own if isinstance(own, str) else role_of(patient, official) for own, patient, official in rows
+        ]
     return pd.Series(roles, index=manifest.index, name="role", dtype="str")
+
+
+def label_strings(labels: pd.DataFrame) -> pd.Series[str]:
+    """Each image's labels as NIH writes them: ``Atelectasis|Effusion``, alphabetical, or ``No Finding``.
+
+    An unknown label counts as absent.
+    """
+    columns = sorted(labels.columns)
+    rows, which = np.unique(labels[columns].to_numpy() == 1, axis=0, return_inverse=True)
+    strings = ["|".join(np.compress(row, columns)) or NO_FINDING for row in rows]
+    return pd.Series(np.array(strings, dtype=object)[which.ravel()], index=labels.index, dtype="str")
+
+
+def _by_image(strata: pd.Series[str]) -> list[str]:
+    """Roles by the rank of each image's hash within its stratum; the whole's shares hold to the image."""
+    places = pd.Series([_place(_IMAGE_SALT, image_id) for image_id in strata.index], index=strata.index)
+    rank = places.groupby(strata).rank(method="first")
+    counts = strata.value_counts().sort_index()
+    roles = np.full(len(strata), "train", dtype=object)
+    for role, share in (("val", _TEST_SHARE + _VAL_SHARE), ("test", _TEST_SHARE)):
+        # Rounded over all strata up to its own, a stratum's share is off by less than an image.
+        among_first = np.diff(np.rint(share * counts.cumsum()), prepend=0)
+        roles[rank <= strata.map(dict(zip(counts.index, among_first, strict=True)))] = role
+    return list(roles)
+
+
+def _place(salt: bytes, text: str) -> float:
+    digest = hashlib.blake2b(salt + text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def shared_patients(manifest: pd.DataFrame, roles: pd.Series[str]) -> dict[str, int]:

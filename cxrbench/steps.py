@@ -67,6 +67,7 @@ def steps_of(
         {
             "version": train.VERSION,
             "task": [data.task.kind, *data.task.classes],
+            "sampler": keyed(spec.sampler, "sampler", registry),
             "augmentation": keyed(spec.augmentation, "augmentation", registry) if images else None,
             "backbone": keyed(spec.backbone, "backbone", registry),
             "loss": keyed(spec.loss, "loss", registry),

@@ -14,13 +14,23 @@ from torch import nn
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
-from cxrbench.interfaces import Augmentation, Backbone, Calibrator, Dataset, Loss, ThresholdStrategy
+from cxrbench.interfaces import (
+    Augmentation,
+    Backbone,
+    Calibrator,
+    Dataset,
+    Loss,
+    Sampler,
+    ThresholdStrategy,
+)
+from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
 from cxrbench.plan import Plan
 from cxrbench.predictions import Predictions
 from cxrbench.registry import KINDS, Kind, Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES, Role
+from cxrbench.selection import Selection, read_exclusions
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.steps import Steps, steps_of
@@ -28,6 +38,7 @@ from cxrbench.store import Artifact, Store
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import best_precision, check_precision
 from cxrbench.training.images import Images, PixelIdentities, stored_side
+from cxrbench.training.randomness import sampler_draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,13 +78,30 @@ class Workflow:
         self.failed_trainings: dict[str, CxrbenchError] = {}
         self._opened: dict[str, OpenedData] = {}
 
-    def open(self, use: Use) -> OpenedData:
-        """The data set, opened once a process; its notes are said then."""
-        identity = keyed(use, "dataset", self.registry)
-        key = digest(identity)
+    def open(self, spec: RunSpec) -> OpenedData:
+        """What a run uses of its data set, opened once a process; notes are said then.
+
+        Raises:
+            CxrbenchError: the data set cannot be read, or too little of it is left.
+            UsageError: a file of the spec is missing, or does not fit the data set.
+        """
+        exclude = read_exclusions(Path(spec.exclude)) if spec.exclude else frozenset()
+        overlay = LabelOverlay.read(Path(spec.labels)) if spec.labels else None
+        identity = keyed(spec.dataset, "dataset", self.registry)
+        sampler = keyed(spec.sampler, "sampler", self.registry)
+        key = digest([identity, spec.split, sorted(exclude), overlay and overlay.version, sampler])
         if key not in self._opened:
-            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
-            data = Data(dataset, identity, self.data_root, self.store)
+            selection = Selection(
+                split=spec.split,
+                exclude=exclude,
+                overlay=overlay,
+                sampler=instantiate(self.registry.find("sampler", spec.sampler.name), spec.sampler.options),
+                sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
+            )
+            dataset: Dataset = instantiate(
+                self.registry.find("dataset", spec.dataset.name), spec.dataset.options
+            )
+            data = Data(dataset, identity, self.data_root, self.store, selection)
             for note in data.notes:
                 self.reporter.say(note)
             self._opened[key] = OpenedData(data, self.store, self.reporter)
@@ -97,7 +125,7 @@ class Workflow:
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
-        return Job(self, spec, backbone, self.open(spec.dataset))
+        return Job(self, spec, backbone, self.open(spec))
 
 
 class OpenedData:
@@ -121,8 +149,10 @@ class Job:
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
+        self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
+        self._sampler: Sampler = self._make("sampler")
         self._augmentation: Augmentation = self._make("augmentation")
         self._strategy: ThresholdStrategy = self._make("thresholds")
         task = self._data.task
@@ -268,6 +298,7 @@ class Job:
         reader = self.steps.train.id
         roles: tuple[Role, ...] = ("train", "val")
         rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
+        rows["train"] = self._balanced(rows["train"])
         self._reporter.say(
             f"training {self.spec.backbone.name} on {len(rows['train'])} images: " + self._settings
         )
@@ -284,6 +315,17 @@ class Job:
             self._reporter,
         )
         self._workflow.trainings += trained
+
+    def _balanced(self, train: Rows) -> Rows:
+        """The training rows as the sampler wants them."""
+        draws = sampler_draws(train.id_hashes(), "balance", self.spec.seed)
+        plan = self._sampler.balance(train.known_labels, self._data.task.classes, draws)
+        if not len(plan.rows):
+            raise CxrbenchError(
+                f"The sampler {self.spec.sampler} leaves none of the {len(train)} training images; "
+                "choose other options, or the sampler 'none'."
+            )
+        return train.planned(plan)
 
     @property
     def _settings(self) -> str:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 import os
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cxrbench.collection import BOX_COLUMNS, Collection
+from cxrbench.decoding import grey_image
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.files import sha256
 from cxrbench.findings import NIH_FINDINGS, NO_FINDING, canonical_finding
@@ -120,33 +119,13 @@ class Nih:
             ),
         )
 
-    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
-        """The image as greyscale ``[height, width]`` at its own size; colours are turned to luminance.
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
+        """The image as greyscale ``[height, width]`` at its own size (:func:`cxrbench.decoding.grey_image`).
 
         Raises:
-            CxrbenchError: the file is missing or damaged, or ``source`` leads out of ``root``.
+            DamagedImageError: the content is not an image, or not the whole of it.
         """
-        folder = _require_root(root)
-        if PurePath(source).is_absolute() or ".." in PurePath(source).parts:
-            raise CxrbenchError(
-                f"The source '{source}' of image {image_id} leads out of {folder}; read the data again."
-            )
-        path = folder / source
-        try:
-            with Image.open(path) as image:
-                # 16-bit PNGs open in the modes I;16 or (older Pillow) I, which convert("L") would clip.
-                if image.mode.startswith("I"):
-                    return _to_8_bit(np.asarray(image))
-                return np.asarray(image.convert("L"))
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            EOFError,
-            zlib.error,
-            Image.DecompressionBombError,
-        ) as error:
-            raise CxrbenchError(f"The image {path} cannot be read ({error}); download it again.") from error
+        return grey_image(content or b"", image_id)
 
 
 def _require_root(root: Path | None) -> Path:
@@ -295,9 +274,3 @@ def _notes(*, here: int, listed: int, unlisted: int, unlabelled: int, ageless: i
         ),
     )
     return tuple(sentence for applies, sentence in sentences if applies)
-
-
-def _to_8_bit(values: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Grey levels 0..65535 as 0..255."""
-    clipped = values.clip(0, 65535).astype(np.uint32)
-    return ((clipped * 255 + 32767) // 65535).astype(np.uint8)

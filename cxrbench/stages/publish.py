@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import tomli_w
 
-from cxrbench.data import Data, Passport, hash_ids
+from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
@@ -20,6 +20,7 @@ from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.tables import title
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
+from cxrbench.training.randomness import hash_ids
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -121,11 +122,11 @@ def examples_of(
             key=lambda score: -score[1],
         )
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
-        (source,) = data.sources(ids[[row]])
+        ((image_id, source),) = data.sources(ids[[row]])
         examples.append(
             Example(
-                image_id=ids[row],
-                pixels=data.pixels(*source, _EXAMPLE_SIDE),
+                image_id=image_id,
+                pixels=data.decode(image_id, data.content(source), _EXAMPLE_SIDE),
                 truth=truth,
                 called=tuple(score for score in scored if score[1] >= score[2]),
                 missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),

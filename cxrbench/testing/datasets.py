@@ -12,6 +12,7 @@ import pandas as pd
 from cxrbench.collection import Collection
 from cxrbench.errors import CxrbenchError
 from cxrbench.roles import ROLES, assign_roles
+from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec, TrainingSpec
 from cxrbench.testing.check import Check, Subject, require
 
@@ -162,5 +163,10 @@ def _pixels(
     subject: Subject, manifest: pd.DataFrame, image_ids: Sequence[str], side: int
 ) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
     dataset: Dataset = subject.make()
-    sources = manifest["source"]
-    return [dataset.pixels(subject.root, image_id, sources[image_id], side) for image_id in image_ids]
+    images = []
+    for image_id in image_ids:
+        source = str(manifest.at[image_id, "source"])
+        require(not source or subject.root is not None, f"{image_id} has a source, but there is no root.")
+        content = read_source(subject.root, source) if source and subject.root is not None else None
+        images.append(dataset.pixels(content, image_id, side))
+    return images

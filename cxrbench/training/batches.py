@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cxrbench.data import Data, hash_ids
+from cxrbench.data import Data
+from cxrbench.interfaces import SamplePlan
 from cxrbench.training.images import Images
-from cxrbench.training.randomness import derive
+from cxrbench.training.randomness import derive, hash_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +24,13 @@ Batch = dict[str, Tensor]
 """``row`` int64 ``[B]``; ``patient`` float32 ``[B, 3]``; ``pixels`` uint8 ``[B, 1, side, side]`` where the
 network takes images; ``labels`` float32 ``[B, classes]`` where they are known to the reader."""
 
+_COPY = np.uint64(0xD1B54A32D192ED03)
+"""Any odd number with about as many ones as zeros: times 1, 2, … it tells copies of an image apart."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """The images of one role, in order of their id.
+    """Images of one role: each once in order of its id, or as a sampler wants them.
 
     Attributes:
         image_ids: ``[n]``.
@@ -34,6 +38,8 @@ class Rows:
         pixels: all images of the data set ``[m, side, side]``, or None where the network takes none.
         positions: int64 ``[n]``, where each image stands in ``pixels``.
         labels: float ``[n, classes]``, or None where only predictions are wanted.
+        mirrored: bool ``[n]``, which rows are seen mirrored left to right; None for none of them.
+        copies: uint64 ``[n]``, how many rows before this one have the same image; None where they differ.
     """
 
     image_ids: pd.Index[str]
@@ -41,6 +47,8 @@ class Rows:
     pixels: NDArray[np.uint8] | None
     positions: NDArray[np.int64]
     labels: NDArray[np.float64] | None
+    mirrored: NDArray[np.bool_] | None = None
+    copies: NDArray[np.uint64] | None = None
 
     @classmethod
     def of(
@@ -55,6 +63,19 @@ class Rows:
         positions = np.zeros(len(image_ids), np.int64) if images is None else images.rows(image_ids)
         return cls(image_ids, data.patient_vectors(image_ids), pixels, positions, labels)
 
+    def planned(self, plan: SamplePlan) -> Rows:
+        """These rows as a sampler wants them: some left out, some repeated, some mirrored."""
+        chosen = plan.rows
+        return replace(
+            self,
+            image_ids=self.image_ids[chosen],
+            patient=self.patient[chosen],
+            positions=self.positions[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            mirrored=plan.mirrored,
+            copies=pd.Series(chosen).groupby(chosen).cumcount().to_numpy().astype(np.uint64),
+        )
+
     def __len__(self) -> int:
         return len(self.image_ids)
 
@@ -66,8 +87,9 @@ class Rows:
         return self.labels
 
     def id_hashes(self) -> NDArray[np.uint64]:
-        """See :func:`cxrbench.data.hash_ids`."""
-        return hash_ids(self.image_ids)
+        """What each row's randomness derives from ``[n]``: its image's id, and which copy of it this is."""
+        hashes = hash_ids(self.image_ids)
+        return hashes if self.copies is None else hashes ^ (self.copies * _COPY)
 
 
 class _Fetch(Dataset[Batch]):
@@ -83,7 +105,11 @@ class _Fetch(Dataset[Batch]):
         rows, chosen = self._rows, np.asarray(indices)
         batch = {"row": torch.from_numpy(chosen), "patient": torch.from_numpy(rows.patient[chosen])}
         if rows.pixels is not None:
-            batch["pixels"] = torch.from_numpy(rows.pixels[rows.positions[chosen]]).unsqueeze(1)
+            pixels = rows.pixels[rows.positions[chosen]]
+            if rows.mirrored is not None:
+                mirrored = rows.mirrored[chosen]
+                pixels[mirrored] = pixels[mirrored, :, ::-1]
+            batch["pixels"] = torch.from_numpy(pixels).unsqueeze(1)
         if rows.labels is not None:
             batch["labels"] = torch.from_numpy(rows.labels[chosen].astype(np.float32))
         return batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -16,8 +17,6 @@ from PIL import Image
 
 from cxrbench.canonical import digest
 from cxrbench.data import Data
-from cxrbench.errors import CxrbenchError
-from cxrbench.files import sha256
 from cxrbench.reporter import Reporter
 from cxrbench.store import Step, Store
 
@@ -73,22 +72,14 @@ class PixelIdentities:
         known, stale = {}, []
         for source in sources:
             entry = stored.get(source)
-            if entry is not None and entry[:2] == self._stamp(source):
+            if entry is not None and entry[:2] == self._data.stamp(source):
                 known[source] = entry[2]
             else:
                 stale.append(source)
         return known, stale
 
-    def _stamp(self, source: str) -> tuple[int, int]:
-        facts = self._file(source).stat()
-        return facts.st_size, facts.st_mtime_ns
-
-    def _file(self, source: str) -> Path:
-        if self._data.root is None:
-            raise CxrbenchError(
-                f"The data set '{self._data.name}' names files; give --data-root their folder."
-            )
-        return self._data.root / source
+    def _sha256(self, source: str) -> str:
+        return hashlib.sha256(self._data.content(source) or b"").hexdigest()
 
     def _hash(self, stale: Sequence[str]) -> dict[str, str]:
         rows = []
@@ -96,8 +87,8 @@ class PixelIdentities:
             self._reporter.progress("hashing images", len(stale)) as advance,
             ThreadPoolExecutor(_WORKERS) as pool,
         ):
-            for source, hashed in zip(stale, pool.map(lambda s: sha256(self._file(s)), stale), strict=True):
-                rows.append((source, *self._stamp(source), hashed))
+            for source, hashed in zip(stale, pool.map(self._sha256, stale), strict=True):
+                rows.append((source, *self._data.stamp(source), hashed))
                 advance(1, "")
         table = pd.DataFrame(rows, columns=["source", "bytes", "mtime_ns", "sha256"])
         if self._path.exists():
@@ -144,7 +135,8 @@ class Images:
         pixels.flush()
 
     def _square(self, source: tuple[str, str]) -> NDArray[np.uint8]:
-        image = self._data.pixels(*source, self.side)
+        image_id, path = source
+        image = self._data.decode(image_id, self._data.content(path), self.side)
         if image.shape == (self.side, self.side):
             return image
         # Pillow's bilinear filter widens with the reduction, so that nothing aliases.

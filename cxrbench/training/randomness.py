@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -29,3 +31,16 @@ def uniforms(id_hashes: NDArray[np.uint64], draws: int, *parts: object) -> NDArr
     mixed ^= mixed >> np.uint64(31)
     numbers: NDArray[np.float32] = ((mixed >> np.uint64(40)).astype(np.float64) / 2**24).astype(np.float32)
     return numbers
+
+
+def hash_ids(image_ids: Iterable[str]) -> NDArray[np.uint64]:
+    """A 64-bit number ``[n]`` for each image id, the same everywhere: what its randomness derives from."""
+    digests = (hashlib.blake2b(image_id.encode(), digest_size=8).digest() for image_id in image_ids)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def sampler_draws(id_hashes: NDArray[np.uint64], *parts: object) -> NDArray[np.float64]:
+    """A sampler's uniform number in 0..1 for each image ``[n]``, of 48 bits so that no two are the same."""
+    high, low = uniforms(id_hashes, 2, "sampler", *parts).astype(np.float64).T
+    draws: NDArray[np.float64] = high + low * 2.0**-24
+    return draws

@@ -81,7 +81,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("image_id", SAMPLES)
 def test_pixels_are_those_of_version_1_within_one_grey_level(image_id):
-    image = Phantom().pixels(None, image_id, "", 64)
+    image = Phantom().pixels(None, image_id, 64)
     expected = np.array(SAMPLES[image_id])
     np.testing.assert_allclose(image[8::12, 8::12].astype(int), expected, atol=1)
 
@@ -137,7 +137,7 @@ def test_a_smaller_phantom_is_a_part_of_the_larger_one():
     assert small.labels.equals(large.labels.loc[small.labels.index])
     assert small.manifest.equals(large.manifest.loc[small.manifest.index])
     image_id = small.manifest.index[3]
-    assert np.array_equal(SMALL.pixels(None, image_id, "", 48), Phantom().pixels(None, image_id, "", 48))
+    assert np.array_equal(SMALL.pixels(None, image_id, 48), Phantom().pixels(None, image_id, 48))
 
 
 def test_a_small_phantom_says_that_positives_are_few():
@@ -157,7 +157,7 @@ def test_label_noise_flips_its_share_of_train_val_and_nothing_else():
     assert (noisy.labels.dtypes == np.float32).all()
     assert clean.boxes.equals(noisy.boxes)
     image_id = flipped.index[flipped.any(axis=1)][0]
-    pixels = [Phantom(label_noise=noise).pixels(None, image_id, "", 64) for noise in (0.0, 0.2)]
+    pixels = [Phantom(label_noise=noise).pixels(None, image_id, 64) for noise in (0.0, 0.2)]
     assert np.array_equal(*pixels)
 
 
@@ -174,8 +174,7 @@ def test_another_seed_is_another_population():
     a, b = (Phantom(seed=seed).read(None) for seed in (0, 1))
     assert not a.labels.equals(b.labels)
     assert (
-        Phantom().pixels(None, a.labels.index[0], "", 64)
-        != Phantom(seed=1).pixels(None, a.labels.index[0], "", 64)
+        Phantom().pixels(None, a.labels.index[0], 64) != Phantom(seed=1).pixels(None, a.labels.index[0], 64)
     ).any()
 
 
@@ -192,15 +191,15 @@ def test_options_are_checked():
 
 def test_an_image_does_not_depend_on_the_order_of_drawing():
     ids = list(SMALL.read(None).manifest.index[:6])
-    forwards = {i: SMALL.pixels(None, i, "", 64) for i in ids}
+    forwards = {i: SMALL.pixels(None, i, 64) for i in ids}
     for side in (100, 64):
-        backwards = {i: SMALL.pixels(None, i, "", side) for i in reversed(ids)}
+        backwards = {i: SMALL.pixels(None, i, side) for i in reversed(ids)}
     assert all(np.array_equal(forwards[i], backwards[i]) for i in ids)
 
 
 def test_an_unknown_image_is_refused():
     with pytest.raises(CxrbenchError, match="no image 'phantom-999999_000'"):
-        SMALL.pixels(None, "phantom-999999_000", "", 64)
+        SMALL.pixels(None, "phantom-999999_000", 64)
 
 
 @pytest.mark.parametrize("side", [32, 33, 72, 1024])

@@ -59,7 +59,7 @@ class SoundDataset:
         counts = {"train_val": 30, "test": 12}
         return Collection("toy", Task("multilabel", ("a", "b")), manifest, labels, boxes, "1", counts)
 
-    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> np.ndarray:
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> np.ndarray:
         return np.full((side, side + 1), int(image_id[1:]), dtype=np.uint8)
 
 
@@ -531,7 +531,7 @@ def box(finding: str, *sides: float, image_id: str = "i00") -> dict[str, Any]:
 
 
 def drawn(pixels: Callable[[str, int], np.ndarray]) -> dict[str, Any]:
-    return {"pixels": lambda self, root, image_id, source, side: pixels(image_id, side)}
+    return {"pixels": lambda self, content, image_id, side: pixels(image_id, side)}
 
 
 @pytest.mark.parametrize(

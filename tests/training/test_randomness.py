@@ -2,9 +2,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cxrbench.data import hash_ids
 from cxrbench.training.batches import Rows, SeededOrder, loader
-from cxrbench.training.randomness import derive, uniforms
+from cxrbench.training.randomness import derive, hash_ids, uniforms
 
 IDS = pd.Index([f"{n:08d}_000.png" for n in range(20_000)])
 HASHES = hash_ids(IDS)

@@ -31,13 +31,15 @@ from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.registry import KINDS, Kind
+from cxrbench.samplers.fpn_fusion import FpnFusion
+from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
 from cxrbench.thresholds.youden import Youden
 
-SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler,)
+SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
 PREPROCESSING: tuple[Callable[..., Preprocessing], ...] = (NoPreprocessing,)
 AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (NoAugmentation, Affine)
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih)

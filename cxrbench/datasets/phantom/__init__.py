@@ -100,9 +100,10 @@ class Phantom:
             label_version=f"phantom {VERSION}",
             listed={"train_val": self.train_val, "test": self.test},
             notes=self._notes(truth, manifest),
+            drawn=True,
         )
 
-    def pixels(self, root: Path | None, image_id: str, source: str, side: int) -> NDArray[np.uint8]:
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """Draw one image ``[side, side]``; the same picture at any side (32 to 1024 is sensible).
 
         Raises:

@@ -1,0 +1,96 @@
+"""Grey levels of the image formats that radiographs come in: PNG, JPEG, TIFF, BMP and DICOM."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from cxrbench.errors import DamagedImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+"""What Pillow is asked to read; the fewer, the less a hostile file can reach."""
+
+LARGEST = 80_000_000
+"""Pixels of the largest image that is decoded; radiographs have up to some 25 million."""
+
+_DICOM_MARK = slice(128, 132)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+"""What Pillow raises on content that is damaged."""
+
+
+def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
+    """An image file's grey levels ``[height, width]``; the interpreter's lock is free while it is decoded.
+
+    Colours become luminance (ITU-R 601), transparency is ignored, and 16 bits are scaled, not clipped:
+    65535 becomes 255. For DICOM see :func:`cxrbench.dicom.grey_dicom`.
+
+    Raises:
+        DamagedImageError: the content is empty, cut short, damaged, in no known format, or unfit (too large,
+            floats); the sentence names the image ``name``.
+        CxrbenchError: it is DICOM and pydicom is not installed.
+    """
+    if not content:
+        raise DamagedImageError(name, "has zero bytes")
+    if content[_DICOM_MARK] == b"DICM":
+        from cxrbench.dicom import grey_dicom
+
+        return grey_dicom(content, name)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _require_size(*image.size, name)
+            return _grey(image, name)
+    except UnidentifiedImageError as error:
+        raise DamagedImageError(name, _what_else(content)) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except _BROKEN as error:
+        cut = "truncated" in str(error) or isinstance(error, EOFError)
+        raise DamagedImageError(name, "is truncated" if cut else f"is damaged ({_short(error)})") from error
+
+
+def _grey(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    if image.mode == "F":
+        raise DamagedImageError(name, "has floats instead of grey levels")
+    # 16-bit PNGs open in the modes I;16 or (older Pillow) I, which convert("L") would clip.
+    if image.mode.startswith("I"):
+        return to_8_bit(np.asarray(image))
+    # convert() would adapt it to the new mode, and warn of palettes with several transparent colours.
+    image.info.pop("transparency", None)
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def to_8_bit(values: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Grey levels 0..65535 as 0..255, rounded; what lies outside is clipped."""
+    clipped = values.clip(0, 65535).astype(np.uint32)
+    return ((clipped * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _require_size(width: int, height: int, name: str) -> None:
+    if width * height > LARGEST:
+        raise _too_large(name)
+
+
+def _what_else(content: bytes) -> str:
+    """What is wrong with content that no format claims."""
+    if any(start.startswith(content[:8]) or content.startswith(start) for start in _STARTS):
+        return "is truncated or damaged at its start"
+    return "is not an image (PNG, JPEG, TIFF, BMP or DICOM)"
+
+
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:80] or type(error).__name__
+
+
+def _too_large(name: str) -> DamagedImageError:
+    return DamagedImageError(name, f"claims over {LARGEST:,} pixels")

@@ -1,0 +1,134 @@
+"""Labels of a user's own, such as a panel's, that take the place of a data set's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.errors import UsageError
+from cxrbench.files import sha256
+from cxrbench.findings import NO_FINDING, canonical_finding
+from cxrbench.task import Task
+
+_ID = ("image_id", "Image Index")
+_STRING = "Finding Labels"
+_UNKNOWN = -1.0
+_VALUES = {text: float(text or "nan") for text in ("1", "1.0", "0", "0.0", "-1", "-1.0", "")}
+_ACCEPTED = (
+    f"it takes {' or '.join(_ID)}, and either '{_STRING}' or a column for each finding with 1, 0, "
+    "-1 (unknown) or nothing (as it was)"
+)
+
+
+@dataclass(frozen=True)
+class LabelOverlay:
+    """A file of labels, one row an image.
+
+    Attributes:
+        name: of the file, for messages.
+        version: of its content.
+        table: the cells as text without blanks around, indexed by image id, the columns as they are spelled.
+    """
+
+    name: str
+    version: str
+    table: pd.DataFrame
+
+    @classmethod
+    def read(cls, path: Path) -> LabelOverlay:
+        """Read a CSV file; what its columns mean is seen when it meets a task.
+
+        Raises:
+            UsageError: the file is missing, no table, without image ids, or names an image twice.
+        """
+        if not path.is_file():
+            raise UsageError(f"There is no file {path}; --labels takes a CSV file of labels.")
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        except (ValueError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{path} cannot be read as CSV ({reason}); {_ACCEPTED}.") from error
+        table.columns = table.columns.str.strip()
+        name = next((name for name in _ID if name in table), None)
+        if name is None:
+            raise UsageError(f"{path} has no column with image ids; {_ACCEPTED}.")
+        table = table.apply(lambda column: column.str.strip()).set_index(name)
+        if not table.index.is_unique:
+            repeated = table.index[table.index.duplicated()][0]
+            raise UsageError(f"{path} has the image {repeated} twice; leave one row an image.")
+        return cls(path.name, sha256(path)[:12], table)
+
+    def apply(self, labels: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
+        """The labels ``[n, classes]`` with these in their place, and a sentence on how many there were.
+
+        Raises:
+            UsageError: a column is no finding of the task, a cell no label, or an image of a single-label
+                task has not one class then.
+        """
+        told = self._told(task)
+        here = told.index.intersection(labels.index)
+        before, given = labels.loc[here], told.loc[here]
+        after = before.mask(given.notna(), given.where(given != _UNKNOWN)).astype("float32")
+        sums = after.sum(axis=1, skipna=False)
+        if task.kind == "singlelabel" and not (sums.isna() | (sums == 1)).all():
+            image_id = sums.index[sums.notna() & (sums != 1)][0]
+            raise UsageError(
+                f"With {self.name} the image {image_id} has not one class; give it a label for each class."
+            )
+        changed = labels.copy()
+        changed.loc[here] = after
+        number = int((before.ne(after) & ~(before.isna() & after.isna())).to_numpy().sum())
+        strangers = len(told) - len(here)
+        absent = f" ({strangers:,} of them not at hand)" if strangers else ""
+        return changed, f"{self.name} tells {len(told):,} images{absent} and changes {number:,} labels."
+
+    def _told(self, task: Task) -> pd.DataFrame:
+        """What is told of each image and class: 1, 0, -1 for unknown, NaN for nothing."""
+        if _STRING in self.table:
+            beside = [name for name in self.table if name != _STRING]
+            if beside:
+                raise UsageError(f"{self.name} has '{beside[0]}' beside '{_STRING}'; {_ACCEPTED}.")
+            return self._of_strings(task)
+        told = pd.DataFrame(np.nan, index=self.table.index, columns=list(task.classes))
+        seen: set[str] = set()
+        for name in self.table:
+            found = _class_of(str(name), task.classes)
+            if found is None:
+                raise UsageError(f"{self.name} has the column '{name}', which is no finding; {_ACCEPTED}.")
+            if found in seen:
+                raise UsageError(f"{self.name} has two columns of {found}; leave one of them.")
+            seen.add(found)
+            cells = self.table[name]
+            wrong = cells[~cells.isin(_VALUES)]
+            if len(wrong):
+                where = f"under '{name}' for image {wrong.index[0]}"
+                raise UsageError(f"{self.name} has '{wrong.iloc[0]}' {where}; {_ACCEPTED}.")
+            told[found] = cells.map(_VALUES)
+        return told
+
+    def _of_strings(self, task: Task) -> pd.DataFrame:
+        """As :meth:`_told`, of strings such as ``Cardiomegaly|Emphysema``, which tell every class."""
+        rows = {"": [np.nan] * len(task.classes)}
+        for string in self.table[_STRING].unique():
+            if not string:
+                continue
+            parts = {part.strip() for part in string.split("|")}
+            found = {_class_of(part, task.classes) for part in parts - {NO_FINDING}}
+            if None in found:
+                raise UsageError(
+                    f"{self.name} has the label '{string}'; the classes are {', '.join(task.classes)}."
+                )
+            found |= parts & {NO_FINDING}
+            rows[string] = [float(name in found) for name in task.classes]
+        values = [rows[string] for string in self.table[_STRING]]
+        return pd.DataFrame(values, index=self.table.index, columns=list(task.classes), dtype="float64")
+
+
+def _class_of(text: str, classes: Sequence[str]) -> str | None:
+    """The class that a spelling means, or None."""
+    by_folded = {name.casefold(): name for name in classes}
+    return by_folded.get(text.casefold()) or by_folded.get((canonical_finding(text) or "").casefold())

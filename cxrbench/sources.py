@@ -1,0 +1,162 @@
+"""Bytes of images, read from below a data root: files as they are, or members of zip files.
+
+A source is a relative path with ``/``, such as ``images/x.png`` or, through a zip file,
+``data/images/images_001.zip/images/x.png``. It never leads out of the root by its text; symbolic links
+are followed, since large data sets often lie on another disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+import zlib
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from cxrbench.errors import CxrbenchError, DamagedImageError
+
+_LOCAL_HEADER = 30
+"""Bytes of a member's header before its name (APPNOTE.TXT 4.3.7); the lengths of what follows end it."""
+_ENCRYPTED = 0x1
+
+_opening = threading.Lock()
+
+
+class _Member(NamedTuple):
+    """Where a member's bytes lie in its zip file, and how."""
+
+    offset: int
+    packed: int
+    size: int
+    method: int
+    flags: int
+    crc: int
+
+
+def read_source(root: Path, source: str) -> bytes:
+    """The bytes at a source; any number of threads may read at once.
+
+    Raises:
+        CxrbenchError: the source leads out of ``root``, is missing, or cannot be read.
+        DamagedImageError: its bytes in a zip file are damaged.
+    """
+    path, member = _locate(root, source)
+    try:
+        if member:
+            return _read_member(path, member)
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(root, source, error) from error
+
+
+def source_stamp(root: Path, source: str) -> tuple[int, int]:
+    """Size in bytes and modification time in ns; while they stay, the bytes are taken to be the same.
+
+    For a member of a zip file the time is the zip file's.
+
+    Raises:
+        CxrbenchError: as :func:`read_source`.
+    """
+    path, member = _locate(root, source)
+    try:
+        facts = path.stat()
+        size = _member(path, member).size if member else facts.st_size
+    except OSError as error:
+        raise _unreadable(root, source, error) from error
+    return size, facts.st_mtime_ns
+
+
+def zip_members(path: Path) -> list[str]:
+    """Names of the files in a zip file, in its order.
+
+    Raises:
+        CxrbenchError: it is damaged.
+        OSError: it cannot be opened.
+    """
+    return list(_directory(path))
+
+
+def _locate(root: Path, source: str) -> tuple[Path, str]:
+    """The file, and the member's name where the file is a zip file that the source goes through."""
+    parts = PurePosixPath(source).parts
+    if not parts or ".." in parts or Path(source).is_absolute():
+        raise CxrbenchError(f"The source '{source}' leads out of {root}; give a path below it.")
+    for position, part in enumerate(parts[:-1], start=1):
+        if part.lower().endswith(".zip"):
+            archive = root.joinpath(*parts[:position])
+            if archive.is_file():
+                return archive, "/".join(parts[position:])
+    return root.joinpath(*parts), ""
+
+
+def _unreadable(root: Path, source: str, error: OSError) -> CxrbenchError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return CxrbenchError(f"The file {source} is missing in {root}; put it back or download it again.")
+    why = error.strerror or error
+    return CxrbenchError(f"The file {source} in {root} cannot be read ({why}); mend that.")
+
+
+def _directory(path: Path) -> dict[str, _Member]:
+    facts = path.stat()
+    # Under a lock, so that threads that start together read a directory once.
+    with _opening:
+        return _read_directory(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read_directory(path: Path, size: int, mtime_ns: int) -> dict[str, _Member]:
+    """The members of a zip file by name; read again where its size or time changed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {
+                info.filename: _Member(
+                    info.header_offset,
+                    info.compress_size,
+                    info.file_size,
+                    info.compress_type,
+                    info.flag_bits,
+                    info.CRC,
+                )
+                for info in archive.infolist()
+                if not info.is_dir()
+            }
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise CxrbenchError(f"The zip file {path} is damaged ({error}); download it again.") from error
+
+
+def _member(path: Path, name: str) -> _Member:
+    member = _directory(path).get(name)
+    if member is None:
+        raise FileNotFoundError(name)
+    return member
+
+
+def _read_member(path: Path, name: str) -> bytes:
+    # ZipFile's own reading shares one file between threads and keeps a large object for each member;
+    # this has a handle of its own for each read, so that threads do not wait for each other.
+    member = _member(path, name)
+    if member.flags & _ENCRYPTED or member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise CxrbenchError(f"{name} in {path} is encrypted or packed in a rare way; unpack the zip file.")
+    with path.open("rb") as file:
+        file.seek(member.offset)
+        header = file.read(_LOCAL_HEADER)
+        lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        file.seek(member.offset + _LOCAL_HEADER + lengths)
+        packed = file.read(member.packed)
+    try:
+        # No more than the directory promises: a member that holds more is damaged or hostile.
+        content = packed if member.method == zipfile.ZIP_STORED else _inflated(packed, member.size)
+    except zlib.error as error:
+        raise _damaged(path, name) from error
+    if len(content) != member.size or zlib.crc32(content) != member.crc:
+        raise _damaged(path, name)
+    return content
+
+
+def _inflated(packed: bytes, size: int) -> bytes:
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
+
+
+def _damaged(path: Path, name: str) -> DamagedImageError:
+    return DamagedImageError(f"{name} in {path}", "is damaged in its zip file")
