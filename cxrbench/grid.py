@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,33 +32,36 @@ come in this order, the last varying fastest. ``cycles`` is a list by nature."""
 _COMPONENTS = (*KINDS, "test_dataset")
 
 
+def described(spec: RunSpec, registry: Registry) -> dict[str, Any]:
+    """A cell as JSON, with the same names that a run has."""
+    return {
+        **spec.names(),
+        "options": {kind: keyed(spec.use(kind), kind, registry)["options"] for kind in KINDS},
+        "seed": spec.seed,
+        "tune": spec.tune,
+        "spec": spec.model_dump(mode="json"),
+    }
+
+
 @dataclass(frozen=True)
 class Failure:
     """A cell that could not be run.
 
     Attributes:
         spec: what it was.
-        options: those of each component that differ from its defaults, by kind.
+        cell: the same as JSON, see :func:`described`.
         reason: one sentence.
         trace: the traceback.
     """
 
     spec: RunSpec
-    options: dict[str, dict[str, Any]]
+    cell: dict[str, Any]
     reason: str
     trace: str
 
     def record(self) -> dict[str, Any]:
-        """As JSON, with the same names that a run has."""
-        return {
-            **self.spec.names(),
-            "options": self.options,
-            "seed": self.spec.seed,
-            "tune": self.spec.tune,
-            "reason": self.reason,
-            "trace": self.trace,
-            "spec": self.spec.model_dump(mode="json"),
-        }
+        """As JSON."""
+        return {**self.cell, "reason": self.reason, "trace": self.trace}
 
     def write(self, folder: Path) -> Path:
         """Leave the trace in a file that is named for the cell; the same cell's next failure replaces it."""
@@ -203,19 +206,22 @@ def run_cells(
         failed: hears of each cell that failed.
     """
 
-    def alone(spec: RunSpec, work: Callable[[], T], refusals: tuple[type[Exception], ...]) -> T | None:
+    @contextmanager
+    def alone(spec: RunSpec, *refusals: type[Exception]) -> Iterator[None]:
         # The second of the two places where any exception is met: the other cells' work must not be
         # lost to one cell's fault. The traceback is kept.
         try:
-            return work()
+            yield
         except refusals:
             raise
         except Exception as error:  # noqa: BLE001
-            options = {kind: keyed(spec.use(kind), kind, registry)["options"] for kind in KINDS}
-            failed(Failure(spec, options, sentence(error), traceback.format_exc()))
-            return None
+            failed(Failure(spec, described(spec, registry), sentence(error), traceback.format_exc()))
 
-    jobs = [alone(spec, partial(make, spec), (CxrbenchError,)) for spec in specs]
-    for place, (spec, job) in enumerate(zip(specs, jobs, strict=True), 1):
-        if job is not None:
-            alone(spec, partial(do, place, spec, job), ())
+    jobs: dict[int, T] = {}
+    for place, spec in enumerate(specs, 1):
+        with alone(spec, CxrbenchError):
+            jobs[place] = make(spec)
+    for place, job in jobs.items():
+        spec = specs[place - 1]
+        with alone(spec):
+            do(place, spec, job)

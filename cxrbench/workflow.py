@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from cxrbench.canonical import digest
-from cxrbench.data import Data
+from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
+from cxrbench.external import ExternalTest, external_passport, unmapped
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
@@ -35,6 +36,7 @@ from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.steps import Steps, steps_of
 from cxrbench.store import Artifact, Store
+from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import best_precision, check_precision
 from cxrbench.training.images import Images, PixelIdentities, stored_side
@@ -68,12 +70,14 @@ class Workflow:
         reporter: Reporter,
         device: torch.device,
         data_root: Path | None,
+        test_data_root: Path | None = None,
     ) -> None:
         self.store = store
         self.registry = registry
         self.reporter = reporter
         self.device = device
         self.data_root = data_root
+        self.test_data_root = test_data_root
         self.trainings = 0
         self.failed_trainings: dict[str, CxrbenchError] = {}
         self._opened: dict[str, OpenedData] = {}
@@ -101,11 +105,27 @@ class Workflow:
             dataset: Dataset = instantiate(
                 self.registry.find("dataset", spec.dataset.name), spec.dataset.options
             )
-            data = Data(dataset, identity, self.data_root, self.store, selection)
-            for note in data.notes:
-                self.reporter.say(note)
-            self._opened[key] = OpenedData(data, self.store, self.reporter)
+            self._open(key, Data(dataset, identity, self.data_root, self.store, selection))
         return self._opened[key]
+
+    def open_test(self, use: Use, task: Task) -> OpenedData:
+        """What can be tested on of another data set, for networks of this task.
+
+        Raises:
+            CxrbenchError: the data set cannot be read.
+            UsageError: it has no test image, or no finding of the task.
+        """
+        identity = keyed(use, "dataset", self.registry)
+        key = digest([identity, task.kind, task.classes])
+        if key not in self._opened:
+            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
+            self._open(key, Data(dataset, identity, self.test_data_root, self.store, ExternalTest(task=task)))
+        return self._opened[key]
+
+    def _open(self, key: str, data: Data) -> None:
+        for note in data.notes:
+            self.reporter.say(note)
+        self._opened[key] = OpenedData(key, data, self.store, self.reporter)
 
     def job(self, spec: RunSpec) -> Job:
         """A run of ``spec``, its components made and checked, nothing done yet.
@@ -125,13 +145,17 @@ class Workflow:
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
-        return Job(self, spec, backbone, self.open(spec))
+        opened = self.open(spec)
+        tested = self.open_test(spec.test_dataset, opened.data.task) if spec.test_dataset else opened
+        return Job(self, spec, backbone, opened, tested)
 
 
 class OpenedData:
     """A data set with what all runs on it share: pixel identities and stored images."""
 
-    def __init__(self, data: Data, store: Store, reporter: Reporter) -> None:
+    def __init__(self, key: str, data: Data, store: Store, reporter: Reporter) -> None:
+        """``key`` is unique among the data sets of a process."""
+        self.key = key
         self.data = data
         self.pixels = PixelIdentities(data, store, reporter)
 
@@ -144,11 +168,19 @@ class OpenedData:
 class Job:
     """One run: its steps, and the doing of each."""
 
-    def __init__(self, workflow: Workflow, spec: RunSpec, backbone: Backbone, opened: OpenedData) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        spec: RunSpec,
+        backbone: Backbone,
+        opened: OpenedData,
+        tested: OpenedData,
+    ) -> None:
         self.spec = spec
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
+        self._tested, self._test = tested, tested.data
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
@@ -188,6 +220,21 @@ class Job:
         return Images(self._data, self._opened.identities, self.spec.image_size)
 
     @cached_property
+    def test_images(self) -> Images:
+        """The stored images that it is tested on: those above, or another data set's."""
+        if not self.spec.test_dataset:
+            return self.images
+        return Images(self._test, self._tested.identities, self.spec.image_size)
+
+    @cached_property
+    def passport(self) -> Passport:
+        """The passport of this run."""
+        own = self._data.passport(self.spec.tune)
+        if not self.spec.test_dataset:
+            return own
+        return external_passport(own, self._test.passport(self.spec.tune))
+
+    @cached_property
     def steps(self) -> Steps:
         """All steps and their keys; nothing is done but the hashing of images whose hash is not known."""
         return steps_of(
@@ -197,6 +244,9 @@ class Job:
             self._backbone,
             self._calibrator_uses,
             self.images if self.takes_images else None,
+            self._test,
+            self.test_images if self.takes_images else None,
+            self.passport,
         )
 
     def _keyed(self, kind: Kind) -> dict[str, Any]:
@@ -216,20 +266,23 @@ class Job:
         """What :meth:`do` would do. Files whose hash is not known are counted, not read."""
         network = self._backbone.build(len(self._data.task.classes), self.spec.image_size, False)
         parameter_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
+        tested = [self._tested] if self.spec.test_dataset else []
         if self._reads_new_files:
-            unread = self._opened.pixels.unknown()
+            opened = [self._opened, *tested]
+            side = stored_side(self.spec.image_size)
             return Plan(
                 self.spec,
                 self.options,
-                unread,
+                sum(each.pixels.unknown() for each in opened),
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                digest([self._keyed("dataset"), stored_side(self.spec.image_size)]),
-                self._images_bytes(),
+                {f"{each.key}-{side}": self._images_bytes(each) for each in opened},
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
-        stored = not self.takes_images or self._store.has(self.images.step)
+        images = []
+        if self.takes_images:
+            images = [(self.images, self._opened), *((self.test_images, each) for each in tested)]
         return Plan(
             self.spec,
             self.options,
@@ -237,12 +290,15 @@ class Job:
             done,
             self.steps.train.id,
             parameter_bytes,
-            "" if stored else self.images.step.id,
-            0 if stored else self._images_bytes(),
+            {
+                each.step.id: self._images_bytes(opened)
+                for each, opened in images
+                if not self._store.has(each.step)
+            },
         )
 
-    def _images_bytes(self) -> int:
-        return len(self._data.manifest) * stored_side(self.spec.image_size) ** 2
+    def _images_bytes(self, opened: OpenedData) -> int:
+        return len(opened.data.manifest) * stored_side(self.spec.image_size) ** 2
 
     def do(self) -> Artifact:
         """Do what is not done yet, and publish the run.
@@ -259,8 +315,11 @@ class Job:
             return store.read(steps.run.id)
         needed = [*steps.in_order(), *steps.train.uses]
         needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
+        needed += [self._test.manifest_step, self._test.label_step("test")]
         with store.needing([step.id for step in needed]):
             self._data.publish()
+            if self.spec.test_dataset:
+                self._test.publish()
             self._ensure_trained(network)
             for role, step in steps.predictions.items():
                 store.ensure(step, partial(self._predict, role))
@@ -272,14 +331,19 @@ class Job:
 
     @property
     def _reads_new_files(self) -> bool:
-        return (
-            self.takes_images and "identities" not in vars(self._opened) and self._opened.pixels.unknown() > 0
+        return self.takes_images and any(
+            "identities" not in vars(opened) and opened.pixels.unknown() > 0
+            for opened in (self._opened, self._tested)
         )
 
     def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
-        images = self.images if self.takes_images else None
+        images = None if not self.takes_images else self.test_images if role == "test" else self.images
         pixels = images.open(self._store, self._reporter) if images else None
-        return Rows.of(self._data, self._data.image_ids(role), images, pixels, labels)
+        data = self._data_of(role)
+        return Rows.of(data, data.image_ids(role), images, pixels, labels)
+
+    def _data_of(self, role: Role) -> Data:
+        return self._test if role == "test" else self._data
 
     def _ensure_trained(self, network: nn.Module | None) -> None:
         """Train, unless the store has it; what failed for another cell of this call fails at once."""
@@ -354,7 +418,7 @@ class Job:
 
     def _logits(self, role: Role) -> FloatArray:
         folder = self._store.read(self.steps.predictions[role].id).folder
-        return Predictions.read(folder / "predictions.parquet").matrix(self._data.image_ids(role))
+        return Predictions.read(folder / "predictions.parquet").matrix(self._data_of(role).image_ids(role))
 
     def _calibrate(self, name: str, folder: Path) -> None:
         tune: Role = self.spec.tune
@@ -382,26 +446,28 @@ class Job:
         )
 
     def _evaluate(self, folder: Path) -> None:
-        reader, task = self.steps.evaluation.id, self._data.task
+        reader, task, tested = self.steps.evaluation.id, self._data.task, self._test.task
+        # All calibrated columns, then those that are tested: calibrators may look at several.
+        columns = [task.classes.index(name) for name in tested.classes]
         logits = self._logits("test")
         states = {
             name: calibrate.read_state(self._store.read(step.id).folder)
             for name, step in self.steps.calibrations.items()
         }
         calibrated = {
-            name: calibrate.apply(self._calibrators[name], state, task, logits)
+            name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
             for name, state in states.items()
         }
         evaluate.run(
             folder,
-            task,
-            self._data.image_ids("test"),
-            self._data.labels("test", reader, "evaluate"),
+            tested,
+            self._test.image_ids("test"),
+            self._test.labels("test", reader, "evaluate"),
             calibrated[self.spec.calibrator.name],
             threshold.read_points(self._store.read(self.steps.threshold.id).folder),
             calibrated,
-            {name: sum(state["fitted"]) for name, state in states.items()},
-            self._data.labels(self.spec.tune, reader, "evaluate"),
+            {name: sum(state["fitted"][column] for column in columns) for name, state in states.items()},
+            self._data.labels(self.spec.tune, reader, "evaluate")[:, columns],
         )
 
     def _publish(self, folder: Path) -> None:
@@ -411,16 +477,18 @@ class Job:
             self.spec,
             run_id=steps.run.name,
             options=self.options,
-            passport=self._data.passport(self.spec.tune),
-            listed=self._data.listed,
-            notes=self._data.notes,
+            passport=self.passport,
+            listed=self._test.listed if self.spec.test_dataset else self._data.listed,
+            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
+            not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
+            not_trained=unmapped(self._test.classes, self._data.task.classes),
             training=self._store.read(steps.train.id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
             examples=publish.examples_of(
-                self._data,
-                self._data.labels("test", steps.run.id, "evaluate"),
+                self._test,
+                self._test.labels("test", steps.run.id, "evaluate"),
                 evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
                 threshold.read_points(self._store.read(steps.threshold.id).folder),
             ),

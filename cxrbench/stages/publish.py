@@ -17,7 +17,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.report.figures import Example, draw_run
-from cxrbench.report.tables import title
+from cxrbench.report.names import title
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
@@ -52,12 +52,15 @@ def run(
     artifacts: Sequence[str],
     listed: Mapping[str, int],
     notes: Sequence[str],
+    not_in_test: Sequence[str],
+    not_trained: Sequence[str],
     examples: Sequence[Example],
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
 
     ``options`` are those of each component that differ from its defaults, by kind; ``listed`` and
-    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`.
+    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`. Where it is tested on another
+    data set, ``not_in_test`` are the findings that this one lacks, ``not_trained`` those that only it has.
     """
     evaluated = read_json(evaluation.folder / "metrics.json")
     trained = read_json(training.folder / "training.json")
@@ -69,6 +72,9 @@ def run(
             "run_id": run_id,
             **spec.names(),
             "options": {kind: dict(given) for kind, given in options.items()},
+            "test_dataset": spec.test_dataset.name if spec.test_dataset else None,
+            "findings_not_in_test": list(not_in_test),
+            "findings_not_trained": list(not_trained),
             "seed": spec.seed,
             "tune": spec.tune,
             "parameters": trained["parameters"],
