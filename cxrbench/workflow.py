@@ -156,8 +156,17 @@ class OpenedData:
     def __init__(self, key: str, data: Data, store: Store, reporter: Reporter) -> None:
         """``key`` is unique among the data sets of a process."""
         self.key = key
+        self._examples: dict[str, NDArray[np.uint8]] = {}
         self.data = data
         self.pixels = PixelIdentities(data, store, reporter)
+
+    def example(self, image_id: str) -> NDArray[np.uint8]:
+        """An image ``[h, w]`` for people to look at, decoded once a process."""
+        if image_id not in self._examples:
+            ((_, source),) = self.data.sources(pd.Index([image_id]))
+            content = self.data.content(source)
+            self._examples[image_id] = self.data.decode(image_id, content, publish.EXAMPLE_SIDE)
+        return self._examples[image_id]
 
     @cached_property
     def identities(self) -> pd.Series[str]:
@@ -488,6 +497,7 @@ class Job:
             artifacts=[step.id for step in steps.in_order()[:-1]],
             examples=publish.examples_of(
                 self._test,
+                self._tested.example,
                 self._test.labels("test", steps.run.id, "evaluate"),
                 evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
                 threshold.read_points(self._store.read(steps.threshold.id).folder),

@@ -7,6 +7,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,7 @@ class Sheet:
             handletextpad=0.4,
         )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | BytesIO) -> None:
         """Write the sheet as PNG."""
         with warnings.catch_warnings():
             # A character that the font lacks is drawn as a box, which says enough.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cxrbench.interfaces import FloatArray
 
 VERSION = "1"
@@ -35,7 +37,7 @@ _CONFIG_HEAD = (
     "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root where it had one).\n\n"
 )
 
-_EXAMPLE_SIDE = 256
+EXAMPLE_SIDE = 256
 """Side in pixels at which example images are drawn, where the data set draws them."""
 
 
@@ -102,6 +104,7 @@ def run(
     draw_run(
         folder,
         title=title(passport.dataset, run_id),
+        network=title(passport.dataset, training.id),
         epochs=epochs,
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
@@ -111,9 +114,16 @@ def run(
 
 
 def examples_of(
-    data: Data, labels: FloatArray, probabilities: FloatArray, points: Mapping[str, OperatingPoint]
+    data: Data,
+    pixels: Callable[[str], NDArray[np.uint8]],
+    labels: FloatArray,
+    probabilities: FloatArray,
+    points: Mapping[str, OperatingPoint],
 ) -> list[Example]:
-    """Eight test images, the same for every run on a test set: six with a finding, two without."""
+    """Eight test images, the same for every run on a test set: six with a finding, two without.
+
+    ``pixels`` gives an image by its id.
+    """
     ids = data.image_ids("test")
     with_finding = (labels == 1).any(axis=1)
     order = np.argsort(hash_ids(ids))
@@ -128,11 +138,10 @@ def examples_of(
             key=lambda score: -score[1],
         )
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
-        ((image_id, source),) = data.sources(ids[[row]])
         examples.append(
             Example(
-                image_id=image_id,
-                pixels=data.decode(image_id, data.content(source), _EXAMPLE_SIDE),
+                image_id=ids[row],
+                pixels=pixels(ids[row]),
                 truth=truth,
                 called=tuple(score for score in scored if score[1] >= score[2]),
                 missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),

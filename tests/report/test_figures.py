@@ -69,7 +69,7 @@ def draw(folder, **changes) -> None:
         "calibration": calibration(),
         "examples": [example()],
     }
-    draw_run(folder, title=TITLE, **{**tables, **changes})
+    draw_run(folder, title=TITLE, network=TITLE, **{**tables, **changes})
 
 
 def texts(figure) -> list[str]:
