@@ -10,6 +10,7 @@
       locks/STAGE-KEY.lock           held by the process that works on the key, dies with it
       locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
+      failures/                      traces of cells that failed (grid.py)
       pixel_hashes/                  SHA-256 of image files (training/images.py)
 """
 
