@@ -20,11 +20,14 @@ BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height")
 class Problem:
     """Something odd about a data set that was found while its tables were read, for an audit to report.
 
-    ``label_conflict`` (two rows of an image disagree) is serious: no run trains on such data, an audit
-    exits 1. The others are handled as their note says, and only counted: ``duplicate_rows`` (a row
-    repeats word for word; kept once), ``missing_rows`` (images without a row in the table; left out),
-    ``unlisted_images`` (images in no official list; left out), ``incomplete_rows`` (rows without image,
-    patient or labels), ``implausible_age`` (ages that are no text of an age, or too old; unknown).
+    Serious are ``label_conflict`` and ``row_conflict`` (rows of one image have different labels, or a
+    different patient, age, sex or view) and ``unknown_label`` (a label that names no class): nobody but the
+    user can tell what is right, so no run uses such data. The labels of these images are unknown (NaN).
+
+    The others are handled, and counted so that an audit can tell: ``duplicate_rows`` (rows of an image
+    that agree; one is kept), ``incomplete_rows`` (without image, patient or labels; left out),
+    ``missing_rows`` (images without a row in the table; left out), ``unlisted_images`` (images in no
+    list; left out), ``implausible_age`` (an age that is none, or of over 120 years; unknown).
 
     Attributes:
         kind: what it is, in snake_case.
@@ -43,10 +46,19 @@ EXAMPLES = 5
 """How many images a problem names."""
 
 
-def problem(kind: str, images: Iterable[str], *, serious: bool = False) -> tuple[Problem, ...]:
-    """One problem of that kind with some images as examples; none where there are no images."""
-    found = sorted(images)
-    return (Problem(kind, len(found), tuple(found[:EXAMPLES]), serious),) if found else ()
+class Oddities:
+    """Collects what is odd about tables while they are read: problems, and a note on each for the user."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def add(self, kind: str, examples: Iterable[str], note: str = "", *, serious: bool = False) -> None:
+        """Add a problem of these images or rows, if any; ``{}`` in the note stands for their number."""
+        found = sorted(examples)
+        if found:
+            self.problems.append(Problem(kind, len(found), tuple(found[:EXAMPLES]), serious))
+            self.notes += [note.format(f"{len(found):,}")] if note else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,20 @@ class Collection:
     notes: tuple[str, ...] = field(default=())
     problems: tuple[Problem, ...] = field(default=())
     drawn: bool = False
+
+    def require_sound(self) -> None:
+        """Refuse data on which no run should be based.
+
+        Raises:
+            CxrbenchError: there is a serious problem; the sentence says how many images have it, and some.
+        """
+        serious = [problem for problem in self.problems if problem.serious]
+        if serious:
+            told = "; ".join(f"{p.kind} ({p.count:,}, such as {', '.join(p.examples)})" for p in serious)
+            raise CxrbenchError(
+                f"The data set '{self.name}' contradicts itself: {told}; correct its tables, "
+                "'cxrbench data audit' tells more."
+            )
 
     def __post_init__(self) -> None:
         """Check what every later stage relies on."""

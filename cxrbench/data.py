@@ -92,7 +92,6 @@ class Data:
             CxrbenchError: the data set cannot be read, or train, val or test has no image.
             UsageError: the labels or the sampler of the selection do not fit the data set.
         """
-        selection = selection or Selection()
         self._dataset = dataset
         self._identity = dict(identity)
         self._root = root
@@ -132,10 +131,8 @@ class Data:
         for role in (role for role in ROLES if (self.roles == role).any()):
             step = self._label_steps[role]
             self._store.ensure(step, partial(self._write_labels, role))
-            if self._selected.sampled_out:
-                self._store.log_label_read(role, step.id, f"sampler/{self._selection.sampler_name}", "subset")
-            if self._selection.split == "image":
-                self._store.log_label_read(role, step.id, "split/image", "stratify")
+            for reader, purpose in self._readers_before() if len(self.image_ids(role)) else ():
+                self._store.log_label_read(role, step.id, reader, purpose)
 
     def labels(self, role: Role, reader: str, purpose: Purpose) -> NDArray[np.float64]:
         """The labels ``[n, classes]`` of a role in the order of :meth:`image_ids`; 1, 0 or NaN.
@@ -246,6 +243,19 @@ class Data:
         return np.column_stack([column.astype("float64").fillna(0.5) for column in (age, view, sex)]).astype(
             np.float32
         )
+
+    def require_sound(self) -> None:
+        """Refuse data with a serious problem, see :meth:`cxrbench.collection.Collection.require_sound`."""
+        self._collection.require_sound()
+
+    def _readers_before(self) -> list[tuple[str, str]]:
+        """Who read labels, and what for, before there were roles."""
+        readers = []
+        if self._selected.sampled_out:
+            readers.append((f"sampler/{self._selection.sampler_name}", "subset"))
+        if self._selection.split == "image":
+            readers.append(("split/image", "stratify"))
+        return readers
 
     def _require_roles(self) -> None:
         empty = [role for role in self._selection.needs if not (self.roles == role).any()]

@@ -23,12 +23,24 @@ NIH_FINDINGS = (
 NO_FINDING = "No Finding"
 """The label string of an image without any finding: the all-zero vector, not a class."""
 
-_ALIASES = {"infiltrate": "Infiltration"}
-"""Spellings that differ by more than case, blanks and underscores (``BBox_List_2017.csv`` has this one)."""
+_ALIASES = {
+    "infiltrate": "Infiltration",
+    "infiltrates": "Infiltration",
+    "pleural_effusion": "Effusion",
+    "pulmonary_edema": "Edema",
+    "oedema": "Edema",
+    "pulmonary_emphysema": "Emphysema",
+    "pulmonary_fibrosis": "Fibrosis",
+    "pulmonary_mass": "Mass",
+    "hiatal_hernia": "Hernia",
+    "hiatus_hernia": "Hernia",
+}
+"""Spellings that differ by more than case, blanks, hyphens and underscores: of ``BBox_List_2017.csv``,
+CheXpert and MIMIC-CXR, VinDr-CXR, PadChest. ``Nodule/Mass`` is no alias: it is either."""
 
 _BY_FOLDED = {finding.casefold(): finding for finding in NIH_FINDINGS} | _ALIASES
 
 
 def canonical_finding(text: str) -> str | None:
     """The NIH name of a finding as spelled in ``text``, or None where it is none of the fourteen."""
-    return _BY_FOLDED.get(text.strip().casefold().replace(" ", "_"))
+    return _BY_FOLDED.get(text.strip().casefold().replace(" ", "_").replace("-", "_"))

@@ -7,6 +7,7 @@ are followed, since large data sets often lie on another disk.
 
 from __future__ import annotations
 
+import os
 import threading
 import zipfile
 import zlib
@@ -32,6 +33,13 @@ class _Member(NamedTuple):
     method: int
     flags: int
     crc: int
+
+
+class _Directory(NamedTuple):
+    """What a zip file holds: its members by name, and the names right in each of its folders."""
+
+    members: dict[str, _Member]
+    folders: dict[str, list[str]]
 
 
 def read_source(root: Path, source: str) -> bytes:
@@ -67,14 +75,24 @@ def source_stamp(root: Path, source: str) -> tuple[int, int]:
     return size, facts.st_mtime_ns
 
 
-def zip_members(path: Path) -> list[str]:
-    """Names of the files in a zip file, in its order.
+def names_in(root: Path, folder: str) -> list[str]:
+    """Names of the files right in a folder below ``root``, which may be a zip file or lie in one.
+
+    In no particular order; none where there is no such folder.
 
     Raises:
-        CxrbenchError: it is damaged.
-        OSError: it cannot be opened.
+        CxrbenchError: the folder leads out of ``root``, cannot be read, or lies in a damaged zip file.
     """
-    return list(_directory(path))
+    path, inside = _locate(root, f"{folder}/*")
+    try:
+        if inside:
+            return _directory(path).folders.get(inside.rpartition("/")[0], [])
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(root, folder, error) from error
 
 
 def _locate(root: Path, source: str) -> tuple[Path, str]:
@@ -97,7 +115,7 @@ def _unreadable(root: Path, source: str, error: OSError) -> CxrbenchError:
     return CxrbenchError(f"The file {source} in {root} cannot be read ({why}); mend that.")
 
 
-def _directory(path: Path) -> dict[str, _Member]:
+def _directory(path: Path) -> _Directory:
     facts = path.stat()
     # Under a lock, so that threads that start together read a directory once.
     with _opening:
@@ -105,28 +123,31 @@ def _directory(path: Path) -> dict[str, _Member]:
 
 
 @lru_cache(maxsize=64)
-def _read_directory(path: Path, size: int, mtime_ns: int) -> dict[str, _Member]:
-    """The members of a zip file by name; read again where its size or time changed."""
+def _read_directory(path: Path, size: int, mtime_ns: int) -> _Directory:
+    """What a zip file holds; read again where its size or time changed."""
+    members: dict[str, _Member] = {}
+    folders: dict[str, list[str]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            return {
-                info.filename: _Member(
-                    info.header_offset,
-                    info.compress_size,
-                    info.file_size,
-                    info.compress_type,
-                    info.flag_bits,
-                    info.CRC,
-                )
-                for info in archive.infolist()
-                if not info.is_dir()
-            }
+            for info in archive.infolist():
+                if not info.is_dir():
+                    members[info.filename] = _Member(
+                        info.header_offset,
+                        info.compress_size,
+                        info.file_size,
+                        info.compress_type,
+                        info.flag_bits,
+                        info.CRC,
+                    )
+                    folder, _, name = info.filename.rpartition("/")
+                    folders.setdefault(folder, []).append(name)
+        return _Directory(members, folders)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise CxrbenchError(f"The zip file {path} is damaged ({error}); download it again.") from error
 
 
 def _member(path: Path, name: str) -> _Member:
-    member = _directory(path).get(name)
+    member = _directory(path).members.get(name)
     if member is None:
         raise FileNotFoundError(name)
     return member

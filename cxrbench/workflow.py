@@ -125,7 +125,7 @@ class Workflow:
     def _open(self, key: str, data: Data) -> None:
         for note in data.notes:
             self.reporter.say(note)
-        self._opened[key] = OpenedData(key, data, self.store, self.reporter)
+        self._opened[key] = OpenedData(data, self.store, self.reporter)
 
     def job(self, spec: RunSpec) -> Job:
         """A run of ``spec``, its components made and checked, nothing done yet.
@@ -153,9 +153,7 @@ class Workflow:
 class OpenedData:
     """A data set with what all runs on it share: pixel identities and stored images."""
 
-    def __init__(self, key: str, data: Data, store: Store, reporter: Reporter) -> None:
-        """``key`` is unique among the data sets of a process."""
-        self.key = key
+    def __init__(self, data: Data, store: Store, reporter: Reporter) -> None:
         self._examples: dict[str, NDArray[np.uint8]] = {}
         self.data = data
         self.pixels = PixelIdentities(data, store, reporter)
@@ -190,6 +188,8 @@ class Job:
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
         self._tested, self._test = tested, tested.data
+        for data in (self._data, self._test):
+            data.require_sound()
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._loss: Loss = self._make("loss")
@@ -286,7 +286,7 @@ class Job:
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                {f"{each.key}-{side}": self._images_bytes(each) for each in opened},
+                {digest([list(each.data.manifest.index), side]): self._images_bytes(each) for each in opened},
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
         images = []

@@ -20,6 +20,8 @@ MEMBERS = {"timm/*": "timm/test_resnet"}
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "phantom": [SMALL_PHANTOM, {**SMALL_PHANTOM, "label_noise": 0.2, "prevalence_shift": 2.0}],
+    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}],
+    "fpn_fusion": [{}, {"preset": "as_fitted"}, {"mirror_below": 40, "repeat_to": 60}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],

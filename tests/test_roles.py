@@ -10,6 +10,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.roles import (
     ROLES,
     assign_roles,
+    label_strings,
     patient_folds,
     patient_share,
     require_fit_role,
@@ -24,7 +25,8 @@ def manifest(*rows):
     """A manifest of (image id, patient, official list)."""
     ids, patients, official = zip(*rows, strict=True)
     return pd.DataFrame(
-        {"patient_id": list(patients), "official": list(official)}, index=pd.Index(ids, name="image_id")
+        {"patient_id": list(patients), "official": list(official), "role": None},
+        index=pd.Index(ids, name="image_id"),
     )
 
 
@@ -124,3 +126,74 @@ def test_folds_are_of_like_size_and_do_not_follow_the_roles():
     assert np.bincount(folds[tune]) / tune.sum() == pytest.approx(
         [0.2] * 5, abs=4 * 0.5 / np.sqrt(tune.sum())
     )
+
+
+# Other splits
+
+
+def test_a_data_set_s_own_roles_come_first():
+    table = manifest(("a", "1", "test"), ("b", "2", "train_val"), ("c", "3", None), ("d", "4", "test"))
+    table["role"] = ["train", "test", "val", None]
+    assert assign_roles(table).to_dict() == {"a": "train", "b": "test", "c": "val", "d": "test"}
+
+
+def test_without_lists_or_roles_the_official_split_is_by_patient():
+    table = manifest(*((f"{i}.png", str(i // 2), None) for i in range(400)))
+    assert assign_roles(table).equals(assign_roles(table, split="patient"))
+    assert set(assign_roles(table)) == set(ROLES)
+
+
+@given(manifests(), st.data())
+def test_the_split_by_patient_follows_from_the_patient_alone(table, data):
+    roles = assign_roles(table, split="patient")
+    assert roles.groupby(table["patient_id"]).nunique().max() == 1
+    assert sum(shared_patients(table, roles).values()) == 0
+    rows = data.draw(st.lists(st.integers(0, len(table) - 1), unique=True, min_size=1))
+    assert assign_roles(table.iloc[rows], split="patient").equals(roles.iloc[rows])
+
+
+def test_the_split_by_patient_has_a_fifth_in_test_and_the_rest_as_before():
+    n = 20_000
+    table = manifest(*((str(i), str(i), "train_val") for i in range(n)))
+    roles = assign_roles(table, split="patient")
+    shares = (roles.value_counts() / n).to_dict()
+    tolerance = 4 * 0.5 / np.sqrt(n)
+    assert shares == pytest.approx({"train": 0.56, "val": 0.08, "tune": 0.16, "test": 0.2}, abs=tolerance)
+    rest = roles[roles != "test"]
+    assert rest.equals(assign_roles(table)[rest.index])
+
+
+def images(counts):
+    """So many images of each label string, each with a patient of its own, in an order of their own."""
+    strings = [string for string, count in counts.items() for _ in range(count)]
+    order = np.random.default_rng(0).permutation(len(strings))
+    table = manifest(*((f"{i:05d}", str(i), "train_val") for i in order))
+    strings = pd.Series(np.array(strings)[order], index=table.index)
+    return table, strings.str.get_dummies("|").drop(columns="No Finding").astype("float32"), strings
+
+
+STRINGS = {"No Finding": 500, "Mass": 101, "Mass|Nodule": 49, "Nodule": 33, "Hernia": 4, "Effusion": 13}
+
+
+def test_the_split_by_image_holds_its_shares_in_each_stratum():
+    table, labels, strings = images(STRINGS)
+    roles = assign_roles(table, labels, "image")
+    n = sum(STRINGS.values())
+    assert roles.value_counts().to_dict() == {"test": n / 5, "val": n * 0.08, "train": n * 0.72}
+    for _, of_stratum in roles.groupby(strings.str[:4]):
+        for role, share in (("test", 0.2), ("val", 0.08), ("train", 0.72)):
+            assert abs((of_stratum == role).sum() - share * len(of_stratum)) <= 1.5
+    assert assign_roles(table.iloc[::-1], labels.iloc[::-1], "image").iloc[::-1].equals(roles)
+
+
+def test_the_split_by_image_keeps_nearly_every_role_where_an_image_is_missing():
+    table, labels, _ = images(STRINGS)
+    whole, part = assign_roles(table, labels, "image"), assign_roles(table.iloc[1:], labels.iloc[1:], "image")
+    assert (whole[part.index] != part).sum() <= 2 * len(STRINGS)
+
+
+def test_label_strings_are_as_nih_writes_them():
+    _, labels, strings = images(STRINGS)
+    assert label_strings(labels).tolist() == strings.tolist()
+    labels.iloc[0] = np.nan
+    assert label_strings(labels).iloc[0] == "No Finding"
