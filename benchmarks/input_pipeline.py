@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from nih_lookalike import TABLE, write_nih
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose
 from torchxrayvision.datasets import NIH_Dataset, XRayCenterCrop, XRayResizer
 
+from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.data import Data
 from cxrbench.datasets.nih import Nih
 from cxrbench.pixels.cache import ImageCache

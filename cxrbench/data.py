@@ -40,7 +40,8 @@ class Passport:
         labels: hash of the test labels themselves.
         images: how many images each role has.
         patients: how many patients each role has.
-        shared_patients: patients with images in both roles of a pair; leaks where not 0.
+        shared_patients: patients with images in both roles of a pair; leaks where not 0, None where not
+            known, the roles being of two data sets.
         tune: the role that calibration and thresholds were fitted on.
         split: how the roles were given.
         sampler: what left out images before that, with its options; ``none`` where nothing did.
@@ -55,7 +56,7 @@ class Passport:
     labels: str
     images: dict[str, int]
     patients: dict[str, int]
-    shared_patients: dict[str, int]
+    shared_patients: dict[str, int | None]
     tune: str
     split: str
     sampler: str
@@ -100,7 +101,8 @@ class Data:
         self._own_label_version = whole.label_version
         self._selected = self._selection.of(whole)
         self._collection = self._selected.collection
-        self.name, self.task = whole.name, whole.task
+        self.name, self.task = whole.name, self._collection.task
+        self.classes = whole.task.classes
         self.listed, self.notes = whole.listed, self._collection.notes
         self.manifest, self.roles = self._collection.manifest, self._selected.roles
         self._label_steps = {role: self._label_step(role) for role in ROLES}
@@ -126,7 +128,7 @@ class Data:
         Where labels decided which images are left or which role they have, that is logged as a read.
         """
         self._store.ensure(self.manifest_step, self._write_manifest)
-        for role in ROLES:
+        for role in (role for role in ROLES if (self.roles == role).any()):
             step = self._label_steps[role]
             self._store.ensure(step, partial(self._write_labels, role))
             for reader, purpose in self._readers_before() if len(self.image_ids(role)) else ():
@@ -180,7 +182,7 @@ class Data:
             labels=self._label_steps["test"].inputs["content"],
             images={role: int((self.roles == role).sum()) for role in ROLES},
             patients={role: int(self.patients(role).nunique()) for role in ROLES},
-            shared_patients=shared_patients(self.manifest, self.roles),
+            shared_patients=dict(shared_patients(self.manifest, self.roles)),
             tune=tune,
             split=self._selection.split,
             sampler=self._selection.sampler_name if self._selected.sampled_out else "none",
@@ -256,7 +258,7 @@ class Data:
         return readers
 
     def _require_roles(self) -> None:
-        empty = [role for role in ROLES if role != "tune" and not (self.roles == role).any()]
+        empty = [role for role in self._selection.needs if not (self.roles == role).any()]
         if empty:
             raise CxrbenchError(
                 f"The data set '{self.name}' has no images for {' and '.join(empty)} (of {len(self.roles)} "

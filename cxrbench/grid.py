@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from cxrbench.errors import UsageError, sentence
-from cxrbench.options import Use
+from cxrbench.canonical import digest
+from cxrbench.errors import CxrbenchError, UsageError, sentence
+from cxrbench.files import write_text
+from cxrbench.options import Use, parse_uses
 from cxrbench.registry import KINDS, Registry
-from cxrbench.specs import RunSpec, check, resolve
+from cxrbench.specs import RunSpec, TrainingSpec, check, keyed, resolve
 
-if TYPE_CHECKING:
-    from cxrbench.workflow import Job
+T = TypeVar("T")
+
+ONE_A_CALL = ("dataset", "exclude", "labels")
+"""What all cells of a call share: its data."""
+
+AXES: dict[str, str] = {
+    **{name: "" for name in RunSpec.model_fields if name not in (*ONE_A_CALL, "training")},
+    **{name: "training" for name in TrainingSpec.model_fields if name != "cycles"},
+}
+"""Every setting that may have several values in one call, and the table of the spec that it stands in. Cells
+come in this order, the last varying fastest. ``cycles`` is a list by nature."""
+
+_COMPONENTS = (*KINDS, "test_dataset")
+
+
+def described(spec: RunSpec, registry: Registry) -> dict[str, Any]:
+    """A cell as JSON, with the same names that a run has."""
+    return {
+        **spec.names(),
+        "options": {kind: keyed(spec.use(kind), kind, registry)["options"] for kind in KINDS},
+        "seed": spec.seed,
+        "tune": spec.tune,
+        "spec": spec.model_dump(mode="json"),
+    }
 
 
 @dataclass(frozen=True)
@@ -23,43 +49,60 @@ class Failure:
 
     Attributes:
         spec: what it was.
-        options: those of each component that differ from its defaults, by kind.
+        cell: the same as JSON, see :func:`described`.
         reason: one sentence.
         trace: the traceback.
     """
 
     spec: RunSpec
-    options: dict[str, dict[str, Any]]
+    cell: dict[str, Any]
     reason: str
     trace: str
 
     def record(self) -> dict[str, Any]:
-        """As JSON, with the same names that a run has."""
-        return {
-            **self.spec.names(),
-            "options": self.options,
-            "seed": self.spec.seed,
-            "reason": self.reason,
-            "trace": self.trace,
-        }
+        """As JSON."""
+        return {**self.cell, "reason": self.reason, "trace": self.trace}
+
+    def write(self, folder: Path) -> Path:
+        """Leave the trace in a file that is named for the cell; the same cell's next failure replaces it."""
+        name = f"{self.spec.label()}-{digest(self.spec.model_dump(mode='json'))[:8]}.txt"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / name, f"{self.spec.model_dump_json(indent=2)}\n\n{self.trace}")
+        return folder / name
+
+
+def parse_axis(name: str, texts: Sequence[str]) -> list[Any]:
+    """The values of an axis as the command line gives them: repeated, comma-separated, or both.
+
+    Raises:
+        UsageError: a component's name or option is malformed.
+    """
+    if name in _COMPONENTS:
+        return [use for text in texts for use in parse_uses(text)]
+    return [part.strip() for text in texts for part in text.split(",")]
 
 
 def cells(
     given: Mapping[str, Any], axes: Mapping[str, Sequence[Any]], settings: Sequence[str], registry: Registry
 ) -> list[RunSpec]:
-    """Resolve every combination of ``axes`` over the settings in ``given``.
+    """Resolve every combination of what has several values; combinations that come to the same are one.
 
     Args:
-        given: fields of :class:`RunSpec` that all cells share, such as a TOML file gives them.
-        axes: field to values; an empty axis is left to ``given``.
+        given: fields of :class:`RunSpec` as a TOML file gives them. A list, in place of a value, is an axis.
+        axes: values by name of :data:`AXES`; they take the place of ``given``'s, unless empty.
         settings: ``NAME.key=value`` for a component or ``training``, ``key=value`` for the run itself.
         registry: where names are looked up.
 
     Raises:
         UsageError: anything in any cell is wrong; no cell is run then.
     """
-    used = {name: values for name, values in axes.items() if values}
-    combinations = [{**given, **dict(zip(used, values, strict=True))} for values in product(*used.values())]
+    shared, several = _split(given)
+    several |= {name: list(values) for name, values in axes.items() if values}
+    names = sorted(several, key=list(AXES).index)
+    combinations = [
+        _with(shared, zip(names, values, strict=True))
+        for values in product(*(several[name] for name in names))
+    ]
     # The run's own fields first: one of them may name the component that another setting is for.
     changes = sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
     changed = [_changed(cell, changes) for cell in combinations]
@@ -69,6 +112,34 @@ def cells(
         spec = resolve(cell, registry)
         specs.setdefault(spec.model_dump_json(), spec)
     return list(specs.values())
+
+
+def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Settings of a file as those that all cells share, and the axes: what is a list, by name."""
+    training = given.get("training", {})
+    if not isinstance(training, Mapping):
+        check(given)  # refuses it
+    tables = {"": given, "training": training}
+    several = {name: tables[table].get(name) for name, table in AXES.items()}
+    several = {name: values for name, values in several.items() if isinstance(values, list | tuple)}
+    for name, values in several.items():
+        if not values:
+            raise UsageError(f"The setting '{name}' is an empty list; give it values or leave it out.")
+    shared = {key: value for key, value in given.items() if key not in several}
+    shared["training"] = {key: value for key, value in training.items() if key not in several}
+    return shared, several
+
+
+def _with(shared: Mapping[str, Any], values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The shared settings with one value of each axis."""
+    cell = dict(shared)
+    for name, value in values:
+        table = AXES[name]
+        if table:
+            cell[table] = {**cell.get(table, {}), name: value}
+        else:
+            cell[name] = value
+    return cell
 
 
 @dataclass(frozen=True)
@@ -116,12 +187,41 @@ def _changed(cell: Mapping[str, Any], changes: Sequence[_Change]) -> dict[str, A
     return result
 
 
-def run_cells(jobs: Sequence[Job], do: Callable[[Job], None], failed: Callable[[Failure], None]) -> None:
-    """Do each job; one that fails is reported and does not stop the others."""
-    for job in jobs:
+def run_cells(
+    specs: Sequence[RunSpec],
+    registry: Registry,
+    make: Callable[[RunSpec], T],
+    do: Callable[[int, RunSpec, T], None],
+    failed: Callable[[Failure], None],
+) -> None:
+    """Make a job of each cell, then do the jobs one after another; one that fails does not stop the others.
+
+    Args:
+        specs: the cells.
+        registry: where the defaults of components are looked up.
+        make: a job from its spec. What it knows to be wrong (:class:`CxrbenchError`) refuses the whole call,
+            nothing being done yet; any other exception, such as a component's constructor may raise, is its
+            cell's failure.
+        do: does a job; called with its place among the cells, from 1.
+        failed: hears of each cell that failed.
+    """
+
+    @contextmanager
+    def alone(spec: RunSpec, *refusals: type[Exception]) -> Iterator[None]:
         # The second of the two places where any exception is met: the other cells' work must not be
         # lost to one cell's fault. The traceback is kept.
         try:
-            do(job)
+            yield
+        except refusals:
+            raise
         except Exception as error:  # noqa: BLE001
-            failed(Failure(job.spec, job.options, sentence(error), traceback.format_exc()))
+            failed(Failure(spec, described(spec, registry), sentence(error), traceback.format_exc()))
+
+    jobs: dict[int, T] = {}
+    for place, spec in enumerate(specs, 1):
+        with alone(spec, CxrbenchError):
+            jobs[place] = make(spec)
+    for place, job in jobs.items():
+        spec = specs[place - 1]
+        with alone(spec):
+            do(place, spec, job)

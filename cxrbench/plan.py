@@ -24,9 +24,8 @@ class Plan:
         train: id of the training (what stands for it where ``unread``), to count those that several runs
             share once.
         parameter_bytes: size of the network's parameters.
-        images: the cache that images are read from, to count what several runs share once; empty where the
-            network sees none.
-        images_bytes: disk that images which are not there yet take at most.
+        images: bytes that images which are not stored yet take at most, by what they are, to count what
+            several runs share once.
     """
 
     spec: RunSpec
@@ -35,8 +34,7 @@ class Plan:
     steps: tuple[tuple[str, str, bool], ...]
     train: str
     parameter_bytes: int
-    images: str
-    images_bytes: int
+    images: dict[str, int]
 
     @property
     def trains(self) -> bool:
@@ -63,7 +61,7 @@ def disk_bytes(plans: Sequence[Plan]) -> int:
     A trained network keeps its weights and Adam's two moments. While it trains, two whole states (each
     weights, best weights and moments) and the best weights lie beside each other.
     """
-    images = {plan.images: plan.images_bytes for plan in plans}
+    images = {id_: size for plan in plans for id_, size in plan.images.items()}
     networks = {plan.train: plan.parameter_bytes for plan in plans if plan.trains}
     new_runs = sum(not (plan.steps and plan.steps[-1][2]) for plan in plans)
     training = max(networks.values(), default=0) * (2 * 4 + 1)

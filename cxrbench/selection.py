@@ -18,7 +18,7 @@ from cxrbench.interfaces import Sampler
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
 from cxrbench.registry import Registry
-from cxrbench.roles import Split, assign_roles
+from cxrbench.roles import Role, Split, assign_roles
 from cxrbench.samplers.none import NoSampler
 from cxrbench.specs import RunSpec, keyed
 from cxrbench.training.randomness import hash_ids, sampler_draws
@@ -34,6 +34,7 @@ class Selection:
         overlay: labels that take the place of the data set's.
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
+        needs: the roles that must have images.
     """
 
     split: Split = "official"
@@ -41,6 +42,7 @@ class Selection:
     overlay: LabelOverlay | None = None
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
+    needs: tuple[Role, ...] = ("train", "val", "test")
 
     def of(self, collection: Collection) -> Selected:
         """What is left of a data set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,21 +163,26 @@ class RunSpec(BaseModel):
         """The name of each component, by kind: how records of a run begin."""
         return {kind: self.use(kind).name for kind in KINDS}
 
+    def label(self) -> str:
+        """What names of the run's files start with, so that a person can tell runs apart."""
+        kinds: tuple[Kind, ...] = ("backbone", "loss", "calibrator", "thresholds")
+        data = self.dataset.name + (f"_on_{self.test_dataset.name}" if self.test_dataset else "")
+        names = (data, *(self.use(kind).name for kind in kinds))
+        return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{self.seed}"])
+
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file: fields of :class:`RunSpec`, all optional.
+    """The settings in a TOML file: fields of :class:`RunSpec`, all optional, of one run or of several.
 
     Raises:
-        UsageError: the file is not there or not TOML, or has an unknown setting or a wrong value.
+        UsageError: the file is not there or not TOML.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; give --config the path of a TOML file.") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}.") from error
-    check(settings)
-    return settings
 
 
 def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
@@ -205,6 +211,11 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     if spec.weights not in ("none", "imagenet") and not Path(spec.weights).is_file():
         raise UsageError(
             f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file."
+        )
+    if spec.test_dataset:
+        use = spec.test_dataset
+        uses["test_dataset"] = Use(
+            name=use.name, options=bind(registry.find("dataset", use.name), use.options)
         )
     cycles = tuple(_resolved_cycle(cycle, uses["loss"], registry) for cycle in spec.training.cycles)
     training = spec.training.model_copy(update={"cycles": cycles})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cxrbench.backbones.weights import weights_hash
 from cxrbench.canonical import digest
-from cxrbench.data import Data
+from cxrbench.data import Data, Passport
 from cxrbench.interfaces import Backbone
 from cxrbench.options import Use
 from cxrbench.pixels.images import Images
@@ -49,6 +49,9 @@ def steps_of(
     backbone: Backbone,
     calibrators: Mapping[str, Use],
     images: Images | None,
+    test: Data,
+    test_images: Images | None,
+    passport: Passport,
 ) -> Steps:
     """The steps of a run.
 
@@ -58,7 +61,10 @@ def steps_of(
         registry: where versions and defaults of components are looked up.
         backbone: says what of an image or patient the network sees.
         calibrators: those that are fitted, the chosen one among them, by name.
-        images: their identities; None where the network sees no images.
+        images: identities of its images; None where the network sees none.
+        test: the data set that is tested on: ``data`` itself, or another.
+        test_images: those of its images, as ``images``.
+        passport: of the run.
     """
     tune: Role = spec.tune
     training = Step(
@@ -83,10 +89,10 @@ def steps_of(
     predictions = {
         role: Step(
             "predict",
-            {"version": predict.VERSION, "data": _seen(data, role, backbone, images)},
+            {"version": predict.VERSION, "data": _seen(of, role, backbone, seen)},
             (training,),
         )
-        for role in dict.fromkeys((tune, "test"))
+        for role, of, seen in {tune: (tune, data, images), "test": ("test", test, test_images)}.values()
     }
     calibrations = {
         name: Step(
@@ -113,17 +119,19 @@ def steps_of(
     evaluation = Step(
         "evaluate",
         {"version": evaluate.VERSION, "calibrator": spec.calibrator.name},
-        (thresholds, predictions["test"], data.label_step("test"), *calibrations.values()),
+        (thresholds, predictions["test"], test.label_step("test"), *calibrations.values()),
     )
     run = Step(
         RUN_STAGE,
         {
             "version": publish.VERSION,
-            "passport": data.passport(tune).record(),
+            "passport": passport.record(),
             "dataset": keyed(spec.dataset, "dataset", registry),
+            # Only where there is one, so that the keys of all other runs are what they were.
+            **({"test_dataset": keyed(spec.test_dataset, "dataset", registry)} if spec.test_dataset else {}),
         },
-        (evaluation, data.manifest_step),
-        label=publish.label(spec),
+        (evaluation, data.manifest_step, *((test.manifest_step,) if test is not data else ())),
+        label=spec.label(),
     )
     return Steps(training, predictions, calibrations, thresholds, evaluation, run)
 

@@ -11,6 +11,7 @@
       locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
+      failures/                      traces of cells that failed (grid.py)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
 """
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from cxrbench.canonical import digest
-from cxrbench.data import Data
+from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
+from cxrbench.external import ExternalTest, external_passport, unmapped
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
@@ -38,6 +40,7 @@ from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.steps import Steps, steps_of
 from cxrbench.store import Artifact, Store
+from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import best_precision, check_deterministic, check_precision
 from cxrbench.training.processes import current
@@ -72,12 +75,14 @@ class Workflow:
         reporter: Reporter,
         device: torch.device,
         data_root: Path | None,
+        test_data_root: Path | None = None,
     ) -> None:
         self.store = store
         self.registry = registry
         self.reporter = reporter
         self.device = device
         self.data_root = data_root
+        self.test_data_root = test_data_root
         self.trainings = 0
         self.failed_trainings: dict[str, CxrbenchError] = {}
         self._opened: dict[str, OpenedData] = {}
@@ -106,11 +111,28 @@ class Workflow:
             dataset: Dataset = instantiate(
                 self.registry.find("dataset", spec.dataset.name), spec.dataset.options
             )
-            data = Data(dataset, identity, self.data_root, self.store, selection)
-            for note in data.notes:
-                self.reporter.say(note)
-            self._opened[key] = OpenedData(self, data, identity)
+            self._open(key, Data(dataset, identity, self.data_root, self.store, selection), identity)
         return self._opened[key]
+
+    def open_test(self, use: Use, task: Task) -> OpenedData:
+        """What can be tested on of another data set, for networks of this task.
+
+        Raises:
+            CxrbenchError: the data set cannot be read.
+            UsageError: it has no test image, or no finding of the task.
+        """
+        identity = keyed(use, "dataset", self.registry)
+        key = digest([identity, task.kind, task.classes])
+        if key not in self._opened:
+            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
+            selection = ExternalTest(task=task)
+            self._open(key, Data(dataset, identity, self.test_data_root, self.store, selection), identity)
+        return self._opened[key]
+
+    def _open(self, key: str, data: Data, identity: Mapping[str, Any]) -> None:
+        for note in data.notes:
+            self.reporter.say(note)
+        self._opened[key] = OpenedData(self, data, identity)
 
     def job(self, spec: RunSpec) -> Job:
         """A run of ``spec``, its components made and checked, nothing done yet.
@@ -131,9 +153,11 @@ class Workflow:
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
-        job = Job(self, spec, backbone, self.open(spec))
+        opened = self.open(spec)
+        tested = self.open_test(spec.test_dataset, opened.data.task) if spec.test_dataset else opened
+        job = Job(self, spec, backbone, opened, tested)
         if spec.training.batch_size == "auto":
-            job = Job(self, self._with_batch_size(job), backbone, self.open(spec))
+            job = Job(self, self._with_batch_size(job), backbone, opened, tested)
         current().require_shares(job.spec.training.images_a_step, self.device)
         return job
 
@@ -163,6 +187,7 @@ class OpenedData:
     """A data set with what all runs on it share: identities of pixels and stored images."""
 
     def __init__(self, workflow: Workflow, data: Data, identity: Mapping[str, Any]) -> None:
+        self._examples: dict[str, NDArray[np.uint8]] = {}
         self.data = data
         self._workflow = workflow
         # A file's content stands for its pixels, however the options chose it among others.
@@ -188,16 +213,33 @@ class OpenedData:
             )
         return self._images[key]
 
+    def example(self, image_id: str) -> NDArray[np.uint8]:
+        """An image ``[h, w]`` for people to look at, decoded once a process."""
+        if image_id not in self._examples:
+            ((_, source),) = self.data.sources(pd.Index([image_id]))
+            content = self.data.content(source)
+            self._examples[image_id] = self.data.decode(image_id, content, publish.EXAMPLE_SIDE)
+        return self._examples[image_id]
+
 
 class Job:
     """One run: its steps, and the doing of each."""
 
-    def __init__(self, workflow: Workflow, spec: RunSpec, backbone: Backbone, opened: OpenedData) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        spec: RunSpec,
+        backbone: Backbone,
+        opened: OpenedData,
+        tested: OpenedData,
+    ) -> None:
         self.spec = spec
         self._workflow = workflow
         self._store, self._reporter = workflow.store, workflow.reporter
         self._opened, self._data = opened, opened.data
-        self._data.require_sound()
+        self._tested, self._test = tested, tested.data
+        for data in (self._data, self._test):
+            data.require_sound()
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._losses: tuple[Loss, ...] = (
@@ -242,6 +284,21 @@ class Job:
         return self._opened.images(self.spec.preprocessing, side)
 
     @cached_property
+    def test_images(self) -> Images:
+        """The stored images that it is tested on: those above, or another data set's."""
+        if not self.spec.test_dataset:
+            return self.images
+        return self._tested.images(self.spec.preprocessing, self.images.cache.side)
+
+    @cached_property
+    def passport(self) -> Passport:
+        """The passport of this run."""
+        own = self._data.passport(self.spec.tune)
+        if not self.spec.test_dataset:
+            return own
+        return external_passport(own, self._test.passport(self.spec.tune))
+
+    @cached_property
     def steps(self) -> Steps:
         """All steps and their keys; nothing is done but the preparing of images that were never read."""
         return steps_of(
@@ -251,6 +308,9 @@ class Job:
             self._backbone,
             self._calibrator_uses,
             self.images if self.takes_images else None,
+            self._test,
+            self.test_images if self.takes_images else None,
+            self.passport,
         )
 
     def _keyed(self, kind: Kind) -> dict[str, Any]:
@@ -274,12 +334,11 @@ class Job:
             return Plan(
                 self.spec,
                 self.options,
-                self.images.unread,
+                sum(images.unread for _, images in self._all_images),
                 (),
                 digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
                 parameter_bytes,
-                self.images.cache.id,
-                self.images.missing_bytes,
+                self._missing_bytes,
             )
         done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
         return Plan(
@@ -289,9 +348,23 @@ class Job:
             done,
             self.steps.train.id,
             parameter_bytes,
-            self.images.cache.id if self.takes_images else "",
-            self.images.missing_bytes if self.takes_images else 0,
+            self._missing_bytes,
         )
+
+    @property
+    def _all_images(self) -> list[tuple[Data, Images]]:
+        """The images that this run reads, with the data set that they are of."""
+        if not self.takes_images:
+            return []
+        own = [(self._data, self.images)]
+        return [*own, (self._test, self.test_images)] if self.spec.test_dataset else own
+
+    @property
+    def _missing_bytes(self) -> dict[str, int]:
+        return {
+            f"{images.cache.id} {data.manifest_step.id}": images.missing_bytes
+            for data, images in self._all_images
+        }
 
     def do(self) -> Artifact:
         """Do what is not done yet, and publish the run.
@@ -301,8 +374,7 @@ class Job:
         """
         if self.is_done:
             return self._store.read(self.steps.run.id)
-        cache = [self.images.cache.id] if self.takes_images else []
-        with self._store.needing(cache):
+        with self._store.needing([images.cache.id for _, images in self._all_images]):
             return self._do()
 
     def _do(self) -> Artifact:
@@ -315,8 +387,11 @@ class Job:
             return store.read(steps.run.id)
         needed = steps.in_order()
         needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
+        needed += [self._test.manifest_step, self._test.label_step("test")]
         with store.needing([step.id for step in needed]):
             self._data.publish()
+            if self.spec.test_dataset:
+                self._test.publish()
             self._ensure_trained(network)
             for role, step in steps.predictions.items():
                 store.ensure(step, partial(self._predict, role))
@@ -328,12 +403,16 @@ class Job:
 
     @property
     def _reads_new_files(self) -> bool:
-        return self.takes_images and self.images.unread > 0
+        return any(images.unread > 0 for _, images in self._all_images)
 
     def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
-        images = self.images if self.takes_images else None
+        images = None if not self.takes_images else self.test_images if role == "test" else self.images
         pixels = images.open() if images else None
-        return Rows.of(self._data, self._data.image_ids(role), images, pixels, labels)
+        data = self._data_of(role)
+        return Rows.of(data, data.image_ids(role), images, pixels, labels)
+
+    def _data_of(self, role: Role) -> Data:
+        return self._test if role == "test" else self._data
 
     def _ensure_trained(self, network: nn.Module | None) -> None:
         """Train, unless the store has it; what failed for another cell of this call fails at once."""
@@ -422,7 +501,7 @@ class Job:
 
     def _logits(self, role: Role) -> FloatArray:
         folder = self._store.read(self.steps.predictions[role].id).folder
-        return Predictions.read(folder / "predictions.parquet").matrix(self._data.image_ids(role))
+        return Predictions.read(folder / "predictions.parquet").matrix(self._data_of(role).image_ids(role))
 
     def _calibrate(self, name: str, folder: Path) -> None:
         tune: Role = self.spec.tune
@@ -450,26 +529,28 @@ class Job:
         )
 
     def _evaluate(self, folder: Path) -> None:
-        reader, task = self.steps.evaluation.id, self._data.task
+        reader, task, tested = self.steps.evaluation.id, self._data.task, self._test.task
+        # All calibrated columns, then those that are tested: calibrators may look at several.
+        columns = [task.classes.index(name) for name in tested.classes]
         logits = self._logits("test")
         states = {
             name: calibrate.read_state(self._store.read(step.id).folder)
             for name, step in self.steps.calibrations.items()
         }
         calibrated = {
-            name: calibrate.apply(self._calibrators[name], state, task, logits)
+            name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
             for name, state in states.items()
         }
         evaluate.run(
             folder,
-            task,
-            self._data.image_ids("test"),
-            self._data.labels("test", reader, "evaluate"),
+            tested,
+            self._test.image_ids("test"),
+            self._test.labels("test", reader, "evaluate"),
             calibrated[self.spec.calibrator.name],
             threshold.read_points(self._store.read(self.steps.threshold.id).folder),
             calibrated,
-            {name: sum(state["fitted"]) for name, state in states.items()},
-            self._data.labels(self.spec.tune, reader, "evaluate"),
+            {name: sum(state["fitted"][column] for column in columns) for name, state in states.items()},
+            self._data.labels(self.spec.tune, reader, "evaluate")[:, columns],
         )
 
     def _publish(self, folder: Path) -> None:
@@ -479,16 +560,19 @@ class Job:
             self.spec,
             run_id=steps.run.name,
             options=self.options,
-            passport=self._data.passport(self.spec.tune),
-            listed=self._data.listed,
-            notes=self._data.notes,
+            passport=self.passport,
+            listed=self._test.listed if self.spec.test_dataset else self._data.listed,
+            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
+            not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
+            not_trained=unmapped(self._test.classes, self._data.task.classes),
             training=self._store.read(steps.train.id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
             examples=publish.examples_of(
-                self._data,
-                self._data.labels("test", steps.run.id, "evaluate"),
+                self._test,
+                self._tested.example,
+                self._test.labels("test", steps.run.id, "evaluate"),
                 evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
                 threshold.read_points(self._store.read(steps.threshold.id).folder),
             ),

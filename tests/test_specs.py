@@ -133,7 +133,7 @@ def test_a_published_run_s_file_gives_the_same_run(registry, backbone):
             "no setting 'thresholds.threshold'; there are name, options",
         ),
         ({"seed": "one"}, "The setting seed cannot be 'one'"),
-        ({"seed": [0, 1]}, "The setting seed cannot be [0, 1]"),
+        ({"labels": ["a.csv"]}, "The setting labels cannot be ['a.csv']"),
         ({"seed": -1}, "The setting seed cannot be -1"),
         ({"image_size": 16}, "The setting image_size cannot be 16"),
         ({"tune": "test"}, "The setting tune cannot be 'test': input should be 'tune' or 'val'"),
@@ -141,7 +141,7 @@ def test_a_published_run_s_file_gives_the_same_run(registry, backbone):
         ({"training": {"schedule": "step"}}, "The setting training.schedule cannot be 'step'"),
         ({"training": 5}, "The setting training cannot be 5"),
         ({"thresholds": 5}, "The setting thresholds cannot be 5"),
-        ({"thresholds": ["youden", "fixed"]}, "The setting thresholds cannot be ['youden', 'fixed']"),
+        ({"dataset": ["content", "nih"]}, "The setting dataset cannot be ['content', 'nih']"),
         ({"thresholds": "youden,fixed"}, "names 2 components where one is meant"),
         ({"thresholds": "two words"}, "'two words' holds no name"),
     ],
@@ -184,9 +184,9 @@ def test_unknown_names_and_options_are_refused_before_any_work(registry, setting
         ("sede = 5", "There is no setting 'sede'"),
     ],
 )
-def test_a_wrong_file_is_refused_when_it_is_read(config, text, said):
+def test_a_wrong_file_is_refused(registry, config, text, said):
     with pytest.raises(UsageError, match=said):
-        read_config(config(text))
+        cells(read_config(config(text)), {}, [], registry)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

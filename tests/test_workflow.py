@@ -48,7 +48,7 @@ def stages_added(before, after):
 
 def test_a_run_answers_with_the_stable_names(first, record):
     assert first.exit_code == 0
-    assert set(first.json) == {"trainings", "runs", "failed"}
+    assert set(first.json) == {"trainings", "runs", "systems", "failed"}
     assert first.json["trainings"] == 1
     assert first.json["failed"] == []
     names = {"run_id", "dataset", "backbone", "loss", "calibrator", "thresholds", "seed", "path", "metrics"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from cxrbench.cli.common import F, Output, common, complete_components, results_
 
 if TYPE_CHECKING:
     from cxrbench.grid import Failure
+    from cxrbench.plan import Plan
+    from cxrbench.specs import RunSpec
     from cxrbench.training.devices import DeviceName
     from cxrbench.workflow import Job, Workflow
 
@@ -19,57 +22,67 @@ _EPILOG = """
 Example: cxrbench run --backbone densenet_fpn --thresholds youden,dynamic:min_precision=0.4 --seed 0,1,2
 
 Options of a component follow its name, NAME:key=value,key=value; 'cxrbench list' names components.
-Repeated or comma-separated values give one run each. What a run shares with an earlier one is not done
-again.
+Repeated or comma-separated values give one run each, the last axis varying fastest; a --config file has
+several values as a list, such as seed = [0, 1, 2] or loss = ["bce", "weighted_bce"]. What a run shares with
+an earlier one is not done again.
 """
 
+_NAME = "NAME[:key=value,…]"
 
-def _component(kind: str, text: str) -> Callable[[F], F]:
-    return click.option(
-        f"--{kind}",
-        multiple=True,
-        metavar="NAME[:key=value,…]",
-        shell_complete=complete_components(kind),
-        help=text,
-    )
+_AXES = {
+    "backbone": (_NAME, "Network.  [default: densenet_fpn]"),
+    "loss": (_NAME, "Training loss.  [default: weighted_bce]"),
+    "sampler": (_NAME, "Which images are used, and how often training sees each.  [default: none]"),
+    "preprocessing": (_NAME, "What is done to each whole image.  [default: none]"),
+    "augmentation": (_NAME, "What training sees of an image.  [default: affine]"),
+    "calibrator": (_NAME, "What makes probabilities of logits.  [default: none]"),
+    "thresholds": (_NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
+    "test-dataset": (_NAME, "Evaluate on the test images of other data, with the findings that both have."),
+    "seed": ("N,…", "Seed of weights, order, augmentation.  [default: 0]"),
+    "split": ("official|patient|image", "How roles are given; image leaks patients.  [default: official]"),
+    "image-size": ("PX,…", "Side of the network's input; recommended by the data set."),
+    "crop": ("SHARE,…", "Share of an image's side that the network sees.  [default: 0.9]"),
+    "weights": ("none|imagenet|FILE", "Initial weights; a data set recommends some."),
+    "epochs": ("N,…", "Passes over the training images; recommended by the data set."),
+    "batch-size": ("N|auto", "Images a step; recommended by the data set."),
+    "learning-rate": ("X,…", "At the start; recommended by the data set."),
+    "precision": ("auto|fp32|bf16|fp16", "Of training.  [default: auto]"),
+    "tune": ("tune|val", "Role that calibration and thresholds are fitted on.  [default: tune]"),
+}
+"""Each may have several values; how a value looks, and help."""
+
+
+def _axes(function: F) -> F:
+    """Add an option for each axis."""
+    for name, (metavar, text) in reversed(_AXES.items()):
+        names = [f"--{name}", *(["--lr"] if name == "learning-rate" else [])]
+        kind = "dataset" if name == "test-dataset" else name
+        complete = complete_components(kind) if metavar == _NAME else None
+        option = click.option(*names, multiple=True, metavar=metavar, shell_complete=complete, help=text)
+        function = option(function)
+    return function
+
+
+def _file(name: str, text: str) -> Callable[[F], F]:
+    return click.option(name, type=click.Path(dir_okay=False, path_type=Path), help=text)
+
+
+def _folder(name: str, text: str) -> Callable[[F], F]:
+    return click.option(name, type=click.Path(file_okay=False, path_type=Path), help=text)
 
 
 @click.command(epilog=_EPILOG)
 @click.option(
     "--dataset",
-    metavar="NAME[:key=value,…]",
+    metavar=_NAME,
     shell_complete=complete_components("dataset"),
     help="Data set.  [default: phantom]",
 )
-@click.option(
-    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
-)
-@_component("backbone", "Network.  [default: densenet_fpn]")
-@_component("loss", "Training loss.  [default: weighted_bce]")
-@_component("calibrator", "What makes probabilities of logits.  [default: none]")
-@_component("thresholds", "Strategy for each finding's operating point.  [default: dynamic]")
-@click.option(
-    "--seed",
-    "seeds",
-    multiple=True,
-    metavar="N,…",
-    help="Seed of weights, order, augmentation.  [default: 0]",
-)
-@click.option("--weights", metavar="none|imagenet|FILE", help="Initial weights; a data set recommends some.")
-@click.option(
-    "--image-size", type=int, metavar="PX", help="Side of the network's input; recommended by the data set."
-)
-@click.option("--epochs", type=int, help="Passes over the training images; recommended by the data set.")
-@click.option("--batch-size", type=int, help="Images a step; recommended by the data set.")
-@click.option("--learning-rate", "--lr", type=float, help="At the start; recommended by the data set.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Of training.  [default: auto]"
-)
-@click.option(
-    "--tune",
-    type=click.Choice(["tune", "val"]),
-    help="Role that calibration and thresholds are fitted on.  [default: tune]",
-)
+@_folder("--data-root", "Folder of the data set's files.")
+@_axes
+@_folder("--test-data-root", "Folder of the files of --test-dataset.")
+@_file("--exclude", "Text file of image ids, one a line, that are left out.")
+@_file("--labels", "CSV file of labels that take the place of the data set's.")
 @click.option(
     "--set",
     "settings",
@@ -77,9 +90,7 @@ def _component(kind: str, text: str) -> Callable[[F], F]:
     metavar="NAME.key=value",
     help="Option of a component, the training (training.schedule=plateau) or the run (min_positives=5).",
 )
-@click.option(
-    "--config", type=click.Path(dir_okay=False, path_type=Path), help="TOML file; other options override it."
-)
+@_file("--config", "TOML file of a run, or of several (a list is an axis); other options override it.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -93,18 +104,16 @@ def _component(kind: str, text: str) -> Callable[[F], F]:
 def run(
     dataset: str | None,
     data_root: Path | None,
-    backbone: tuple[str, ...],
-    loss: tuple[str, ...],
-    calibrator: tuple[str, ...],
-    thresholds: tuple[str, ...],
-    seeds: tuple[str, ...],
+    test_data_root: Path | None,
+    exclude: Path | None,
+    labels: Path | None,
     settings: tuple[str, ...],
     config: Path | None,
     device: DeviceName,
     dry_run: bool,
     results: Path,
     output: Output,
-    **numbers: Any,
+    **axes: tuple[str, ...],
 ) -> None:
     """Train, calibrate, fit thresholds and evaluate: one run for each combination.
 
@@ -112,84 +121,105 @@ def run(
     """
     registry = output.components().registry
 
-    from cxrbench.errors import UsageError
-    from cxrbench.grid import cells
-    from cxrbench.options import parse_uses
+    from cxrbench.grid import cells, parse_axis
     from cxrbench.specs import read_config
     from cxrbench.store import Store
 
     given = read_config(config) if config else {}
-    if dataset:
-        given["dataset"] = dataset
-    own = {k: v for k, v in numbers.items() if v is not None}
-    training = {k: own.pop(k) for k in ("epochs", "batch_size", "learning_rate", "precision") if k in own}
-    given |= own
-    given["training"] = {**given.get("training", {}), **training}
-    try:
-        seed_axis = [int(part) for text in seeds for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(f"--seed takes whole numbers, not '{','.join(seeds)}'.") from error
-    axes = {
-        kind: [use for text in texts for use in parse_uses(text)]
-        for kind, texts in (
-            ("backbone", backbone),
-            ("loss", loss),
-            ("calibrator", calibrator),
-            ("thresholds", thresholds),
-        )
-    }
-    specs = cells(given, {**axes, "seed": seed_axis}, settings, registry)
+    shared = {"dataset": dataset, "exclude": exclude, "labels": labels}
+    given |= {name: str(value) for name, value in shared.items() if value is not None}
+    values = {name: parse_axis(name, texts) for name, texts in axes.items()}
+    specs = cells(given, values, settings, registry)
 
     from cxrbench.training.devices import device_of
     from cxrbench.workflow import Workflow
 
-    chosen = device_of(device)
-    workflow = Workflow(Store(results, output.reporter), registry, output.reporter, chosen, data_root)
-    jobs = [workflow.job(spec) for spec in specs]
+    store = Store(results, output.reporter)
+    workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, test_data_root)
     if dry_run:
-        _plan(workflow, jobs, output)
+        _plan(workflow, specs, output)
     else:
-        _do(workflow, jobs, output)
+        _do(workflow, specs, output)
 
 
-def _do(workflow: Workflow, jobs: list[Job], output: Output) -> None:
-    from cxrbench.grid import run_cells
-    from cxrbench.report.tables import run_details, runs_table
+def _do(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
+    from cxrbench.grid import described, run_cells
+    from cxrbench.report.names import apart
+    from cxrbench.report.systems import systems_of
+    from cxrbench.report.tables import failures_table, run_details, summary
     from cxrbench.stages.publish import read_record
 
+    _, names = apart([described(spec, workflow.registry) for spec in specs])
     records: list[dict[str, Any]] = []
-    failures: list[Failure] = []
+    failures: list[dict[str, Any]] = []
+    started, reused = time.monotonic(), 0
+    say = output.reporter.say
 
-    def do(job: Job) -> None:
+    def do(place: int, spec: RunSpec, job: Job) -> None:
+        nonlocal reused
+        if len(specs) > 1:
+            say(f"cell {place} of {len(specs)}: {names[place - 1]}")
         done_before = job.is_done
         artifact = job.do()
         records.append(read_record(artifact))
+        reused += done_before
         state = "already done, nothing to do" if done_before else "done"
-        output.reporter.say(f"{state}: {artifact.folder}")
+        say(f"{state}: {artifact.folder}")
+
+    def failed(failure: Failure) -> None:
+        path = failure.write(workflow.store.root / "failures")
+        failures.append({**failure.record(), "trace_file": str(path)})
+        output.reporter.error(failure.trace if output.debug else failure.reason)
+
+    run_cells(specs, workflow.registry, workflow.job, do, failed)
+    if len(specs) > 1:
+        say(
+            f"{len(specs)} cells in {time.monotonic() - started:.0f} s: {workflow.trainings} networks "
+            f"trained, {reused} runs already done, {len(failures)} failed"
+        )
+    output.document(
+        {
+            "trainings": workflow.trainings,
+            "runs": records,
+            "systems": systems_of(records),
+            "failed": failures,
+        }
+    )
+    if len(records) == 1:
+        output.show(*run_details(records[0]))
+    elif records:
+        output.show(*summary(records))
+    if failures:
+        output.show(*failures_table(failures))
+        raise SystemExit(1)
+
+
+def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
+    from cxrbench.grid import run_cells
+    from cxrbench.plan import disk_bytes
+    from cxrbench.report.plan_table import plan_table
+
+    plans: list[Plan] = []
+    failures: list[Failure] = []
 
     def failed(failure: Failure) -> None:
         failures.append(failure)
         output.reporter.error(failure.trace if output.debug else failure.reason)
 
-    run_cells(jobs, do, failed)
-    output.document(
-        {"trainings": workflow.trainings, "runs": records, "failed": [f.record() for f in failures]}
+    run_cells(
+        specs, workflow.registry, workflow.job, lambda place, spec, job: plans.append(job.plan()), failed
     )
-    if len(records) == 1:
-        output.show(*run_details(records[0]))
-    elif records:
-        output.show(*runs_table(records))
-    if failures:
-        raise SystemExit(1)
-
-
-def _plan(workflow: Workflow, jobs: list[Job], output: Output) -> None:
-    from cxrbench.plan import disk_bytes
-    from cxrbench.report.tables import plan_table
-
-    plans = [job.plan() for job in jobs]
     trainings = {plan.train for plan in plans if plan.trains}
     disk = disk_bytes(plans)
-    document = {"trainings": len(trainings), "disk_bytes": disk, "runs": [plan.record() for plan in plans]}
+    document: dict[str, Any] = {
+        "trainings": len(trainings),
+        "disk_bytes": disk,
+        "runs": [plan.record() for plan in plans],
+    }
+    if failures:
+        document["failed"] = [failure.record() for failure in failures]
     output.document(document)
-    output.show(*plan_table(plans, len(trainings), disk))
+    if plans:
+        output.show(*plan_table(plans, len(trainings), disk))
+    if failures:
+        raise SystemExit(1)

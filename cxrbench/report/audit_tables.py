@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cxrbench.audit import UNKNOWN
-from cxrbench.report.tables import title
+from cxrbench.report.names import title
 from cxrbench.roles import ROLES
 
 if TYPE_CHECKING:

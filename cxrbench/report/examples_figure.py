@@ -61,9 +61,7 @@ def examples_figure(examples: Sequence[Example], title: str) -> Sheet:
     for row, height in zip(rows, heights, strict=True):
         for place, index in enumerate(row):
             left = 0.2 + place * (_SIDE + _GAP)
-            panel = sheet.panel(left, top - _SIDE, _SIDE, _SIDE)
-            panel.imshow(examples[index].pixels, cmap="gray", vmin=0, vmax=255)
-            panel.set_axis_off()
+            sheet.image(examples[index].pixels, left, top - _SIDE, _SIDE)
             for number_of_line, (text, color, weight) in enumerate(lines[index]):
                 below = top - _SIDE - 0.08 - number_of_line * _LINE
                 sheet.figure.text(

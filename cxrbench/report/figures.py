@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ import pandas as pd
 from cxrbench.report.calibration_figure import calibration_figure
 from cxrbench.report.examples_figure import Example, examples_figure
 from cxrbench.report.findings_figures import confusion_figure, roc_figure
-from cxrbench.report.sheet import house_style
+from cxrbench.report.sheet import Sheet, house_style
 from cxrbench.report.training_figure import training_figure
 
 __all__ = ["Example", "draw_run"]
@@ -20,6 +22,7 @@ def draw_run(
     folder: Path,
     *,
     title: str,
+    network: str,
     epochs: pd.DataFrame,
     roc: pd.DataFrame,
     per_finding: pd.DataFrame,
@@ -33,7 +36,9 @@ def draw_run(
     Args:
         folder: gets ``training.png``, ``roc.png``, ``confusion.png``, ``calibration.png`` and, where there
             are examples, ``examples.png``.
-        title: stands above every figure; names the run and, plainly, its data set.
+        title: stands above the figures of the run's decisions; names the run and, plainly, its data set.
+        network: stands above those of training and calibration, which all runs of a network share; names the
+            network and the data set.
         epochs: one row an epoch, columns :data:`cxrbench.training.log.EPOCH_COLUMNS`.
         roc: the points of each finding's ROC curve; columns finding, fpr, tpr.
         per_finding: one row a finding; columns finding, auc, recall, specificity, threshold, feasible, n_pos,
@@ -42,9 +47,19 @@ def draw_run(
         examples: images to show, the first eight of them.
     """
     with house_style():
-        training_figure(epochs, title).save(folder / "training.png")
+        (folder / "training.png").write_bytes(_shared(training_figure, epochs.to_csv(index=False), network))
         roc_figure(roc, per_finding, title).save(folder / "roc.png")
         confusion_figure(per_finding, title).save(folder / "confusion.png")
-        calibration_figure(calibration, title).save(folder / "calibration.png")
+        (folder / "calibration.png").write_bytes(
+            _shared(calibration_figure, calibration.to_csv(index=False), network)
+        )
         if examples:
             examples_figure(examples, title).save(folder / "examples.png")
+
+
+@lru_cache(maxsize=64)
+def _shared(figure: Callable[[pd.DataFrame, str], Sheet], table: str, title: str) -> bytes:
+    """A figure of a table (CSV) as PNG: drawn once a process, however many runs have the same."""
+    file = BytesIO()
+    figure(pd.read_csv(StringIO(table)), title).save(file)
+    return file.getvalue()

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from cxrbench.options import Use
+from cxrbench.report.names import apart, data_of, system
+from cxrbench.report.systems import systems_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from cxrbench.plan import Plan
 
 _NULL_NAMES = {"prevalence": "always the prevalence", "always_negative": "always negative"}
 
@@ -44,37 +43,94 @@ _MORE_FIGURES = (
 """What a run's own page shows besides."""
 
 
+def summary(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """What a call with several runs answers: a row a system where any has several seeds, else a row a run."""
+    systems = systems_of(records)
+    return systems_table(systems, records) if len(systems) < len(records) else runs_table(records)
+
+
 def runs_table(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     """One row a run, one table for each test set, with the null rows that a network must beat.
 
-    A run is named by the end of its id, which ``cxrbench show`` takes, and by what sets it apart.
+    Rows come in the order asked for. A run is named by the end of its id, which ``cxrbench show`` takes, and
+    by what sets it apart.
     """
     tables: list[RenderableType] = []
+    for same in _by_test_set(records):
+        table = _figures_table("run", "system", "feasible")
+        common, names = apart(same)
+        for record, name in zip(same, names, strict=True):
+            table.add_row(record["run_id"][-8:], name, *_figures(record["metrics"]), _feasible(record))
+        tables += _with_nulls(table, same[0], common)
+    return tables
+
+
+def systems_table(
+    systems: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
+) -> list[RenderableType]:
+    """One row a system: its figures as mean over seeds and, below, standard deviation; a table a test set.
+
+    ``records`` are the runs behind the systems.
+    """
+    tables: list[RenderableType] = []
+    runs = {record["run_id"]: record for record in records}
+    for same in _by_test_set(systems):
+        table = _figures_table("seeds", "system")
+        common, names = apart(same, seeds=False)
+        for system_, name in zip(same, names, strict=True):
+            spreads = [system_["metrics"][figure] for _, figure in _FIGURES]
+            figures = [f"{_number(each['mean'])}\n± {_number(each['sd'])}" for each in spreads]
+            table.add_row(_listed(system_["seeds"]), name, *figures)
+        tables += _with_nulls(table, runs[same[0]["run_ids"][0]], common)
+    return [*tables, Text("mean over seeds ± standard deviation; 'cxrbench show' lists the single runs")]
+
+
+def failures_table(failures: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """One row a cell that failed: what it was, why, and where its trace is."""
+    table = plain_table()
+    for column in ("failed", "reason", "trace"):
+        table.add_column(column, overflow="fold")
+    _, names = apart(failures)
+    for failure, name in zip(failures, names, strict=True):
+        table.add_row(name, failure["reason"], failure["trace_file"])
+    return [Text(), heading(f"{len(failures)} failed"), table]
+
+
+def _by_test_set(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     by_passport: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         by_passport.setdefault(record["passport"]["id"], []).append(record)
-    for same in by_passport.values():
-        table = _table()
-        table.add_column("run", no_wrap=True)
-        # Folded where it is long: cut short, two runs would look alike.
-        table.add_column("system", overflow="fold")
-        for head in (*(head for head, _ in _FIGURES), "feasible"):
-            table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
-        differing = _differing_settings(same)
-        for record in same:
-            system = ", ".join([_system(record), *(f"{k}={_settings(record)[k]}" for k in differing)])
-            table.add_row(record["run_id"][-8:], system, *_figures(record["metrics"]), _feasible(record))
-        table.add_section()
-        for null in same[0]["null"]:
-            table.add_row("", _NULL_NAMES[null["name"]], *_figures(null["metrics"]), style="dim")
-        tables += [_heading(title(same[0]["passport"]["dataset"])), table, Text(_caption(same[0]))]
-    return tables
+    return list(by_passport.values())
+
+
+def _figures_table(first: str, second: str, *more: str) -> Table:
+    table = plain_table()
+    table.add_column(first, no_wrap=True)
+    # Folded where it is long: cut short, two runs would look alike.
+    table.add_column(second, overflow="fold")
+    for head in (*(head for head, _ in _FIGURES), *more):
+        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
+    return table
+
+
+def _with_nulls(table: Table, record: Mapping[str, Any], common: str) -> list[RenderableType]:
+    """A table of one test set, its heading, null rows and caption; ``record`` is any run of it."""
+    table.add_section()
+    for null in record["null"]:
+        table.add_row("", _NULL_NAMES[null["name"]], *_figures(null["metrics"]), style="dim")
+    shared = [Text(f"all: {common}")] if common else []
+    return [heading(data_of(record)), *shared, table, Text(_caption(record))]
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Such as ``0, 1, 2``, or how many there are."""
+    return ", ".join(map(str, seeds)) if len(seeds) <= 3 else f"{len(seeds)} seeds"
 
 
 def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
     """A run by finding, overall, by calibrator, and where its files are."""
-    name = title(record["passport"]["dataset"])
-    table = _table()
+    name = data_of(record)
+    table = plain_table()
     table.add_column("finding", no_wrap=True)
     for column in ("AUC", "AP", "F1", "precision", "recall", "thresh.", "Brier", "ECE", "n+"):
         table.add_column(column, justify="right", no_wrap=True, min_width=5 if column != "n+" else None)
@@ -95,9 +151,9 @@ def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
     ]
     missed = [] if all(row["feasible"] for row in record["per_finding"]) else [Text(_INFEASIBLE)]
     parts = (
-        [_heading(f"{name}: {_system(record)}"), table, *missed, *reasons],
-        [_heading(f"{name}: all findings"), _overview(record), Text(_caption(record))],
-        [_heading(f"{name}: what calibrating does on test (macro)"), _calibration(record)],
+        [heading(f"{name}: {system(record)}"), table, *missed, *reasons],
+        [heading(f"{name}: all findings"), _overview(record), Text(_caption(record))],
+        [heading(f"{name}: what calibrating does on test (macro)"), _calibration(record)],
         [_files(record)],
     )
     return [renderable for part in parts for renderable in (*part, Text())][:-1]
@@ -105,7 +161,7 @@ def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
 
 def _overview(record: Mapping[str, Any]) -> Table:
     """The figures over all findings, one a row, beside those of the null systems."""
-    table = _table()
+    table = plain_table()
     table.add_column("")
     for column in ("this run", *(_NULL_NAMES[null["name"]] for null in record["null"])):
         table.add_column(column, justify="right")
@@ -115,66 +171,20 @@ def _overview(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def _system(record: Mapping[str, Any]) -> str:
-    """Components, with options that differ from their defaults, seed, and the role of fitting if unusual."""
-    parts = [_component(record, kind) for kind in ("backbone", "loss", "calibrator", "thresholds")]
-    tuned = [] if record["tune"] == "tune" else [f"fitted on {record['tune']}"]
-    return ", ".join([*parts, f"seed {record['seed']}", *tuned])
-
-
-def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was told besides its components, seed and tune."""
-    spec = record["spec"]
-    own = {name: spec[name] for name in ("image_size", "weights", "min_positives")}
-    return {**own, **spec["training"]}
-
-
-def _differing_settings(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    settings = [_settings(record) for record in records]
-    return [name for name in settings[0] if len({str(each.get(name)) for each in settings}) > 1]
-
-
 def _feasible(record: Mapping[str, Any]) -> str:
     rows = record["per_finding"]
     return f"{sum(row['feasible'] for row in rows)}/{len(rows)}"
 
 
-def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[RenderableType]:
-    """What each run would do, and all of them together."""
-    table = _table()
-    for column in ("run", "network", "reused", "to do"):
-        table.add_column(column, overflow="fold")
-    for plan in plans:
-        reused = [stage for stage, _, done in plan.steps if done]
-        waiting = [stage for stage, _, done in plan.steps if not done] if plan.steps else ["everything"]
-        network = "trained" if plan.trains else "reused"
-        table.add_row(_system(plan.record()), network, _stages(reused), _stages(waiting))
-    lines = [
-        f"{trainings} network{'' if trainings == 1 else 's'} to train; up to {disk / 1e6:,.0f} MB of disk"
-    ]
-    unread = max((plan.unread for plan in plans), default=0)
-    if unread:
-        lines.append(f"{unread:,} image files would be read first; what they hold decides what can be reused")
-    return [_heading(f"{title(plans[0].spec.dataset.name)}: what would be done"), table, *lines]
-
-
-def _stages(stages: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(stages)) or "–"
-
-
-def _table() -> Table:
+def plain_table() -> Table:
+    """A table without lines."""
     return Table(header_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
 
 
-def _heading(text: str) -> Text:
+def heading(text: str) -> Text:
+    """What stands above a table."""
     # Not the table's own title, which would wrap at the table's width.
     return Text(text, style="bold")
-
-
-def title(dataset: str, run_id: str = "") -> str:
-    """How a table or figure names its data; drawn images are plainly said to be drawn."""
-    name = "phantom (drawn images, not patients)" if dataset == "phantom" else dataset
-    return f"{name}: {run_id}" if run_id else name
 
 
 def _caption(record: Mapping[str, Any]) -> str:
@@ -186,16 +196,28 @@ def _caption(record: Mapping[str, Any]) -> str:
         "" if covered == findings else f"; AUC and AP of {covered} of {findings} (the others have one class)"
     )
     here, listed = sum(passport["images"].values()), sum(record.get("listed", {}).values())
+    if record.get("test_dataset"):
+        # Of the other data set, only what it lists for testing was looked at.
+        here, listed = passport["images"]["test"], record["listed"].get("test", 0)
     part = f"{here:,} of {listed:,} listed images; " if here < listed else ""
     test = f"{passport['images']['test']:,} images of {passport['patients']['test']:,} patients"
     return (
         f"{part}test: {test}; labels {passport['label_version']}; passport {passport['id']}{leak}. "
-        f"Averages over findings are macro{few}."
+        f"Averages over findings are macro{few}.{_unmapped(record)}"
     )
 
 
-def _component(record: Mapping[str, Any], kind: str) -> str:
-    return str(Use(name=record[kind], options=record["options"][kind]))
+def _unmapped(record: Mapping[str, Any]) -> str:
+    """Which findings only one of two data sets has, where a run was tested on another one."""
+    if not record.get("test_dataset"):
+        return ""
+    lacking, new = record["findings_not_in_test"], record["findings_not_trained"]
+    sides = [
+        f" Not tested, as {record['test_dataset']} lacks them: {', '.join(lacking)}." if lacking else "",
+        f" Not trained, as {record['dataset']} lacks them: {', '.join(new)}." if new else "",
+        " All findings are in both data sets." if not lacking and not new else "",
+    ]
+    return "".join(sides)
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:
@@ -207,7 +229,7 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _calibration(record: Mapping[str, Any]) -> Table:
-    table = _table()
+    table = plain_table()
     for column in ("calibrator", "ECE", "Brier", "findings fitted", ""):
         table.add_column(column)
     for name, figures in record["calibration"].items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,15 @@ from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
-from cxrbench.registry import Kind
 from cxrbench.report.figures import Example, draw_run
-from cxrbench.report.tables import title
+from cxrbench.report.names import title
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cxrbench.interfaces import FloatArray
 
 VERSION = "1"
@@ -33,20 +33,12 @@ VERSION = "1"
 SCHEMA_VERSION = 1
 """Of ``run.json``."""
 
-_IN_LABEL: tuple[Kind, ...] = ("dataset", "backbone", "loss", "calibrator", "thresholds")
-
 _CONFIG_HEAD = (
     "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root where it had one).\n\n"
 )
 
-_EXAMPLE_SIDE = 256
+EXAMPLE_SIDE = 256
 """Side in pixels at which example images are drawn, where the data set draws them."""
-
-
-def label(spec: RunSpec) -> str:
-    """What a run's id starts with, so that a person can tell runs apart."""
-    names = (spec.use(kind).name for kind in _IN_LABEL)
-    return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{spec.seed}"])
 
 
 def run(
@@ -62,12 +54,15 @@ def run(
     artifacts: Sequence[str],
     listed: Mapping[str, int],
     notes: Sequence[str],
+    not_in_test: Sequence[str],
+    not_trained: Sequence[str],
     examples: Sequence[Example],
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
 
     ``options`` are those of each component that differ from its defaults, by kind; ``listed`` and
-    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`.
+    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`. Where it is tested on another
+    data set, ``not_in_test`` are the findings that this one lacks, ``not_trained`` those that only it has.
     """
     evaluated = read_json(evaluation.folder / "metrics.json")
     trained = read_json(training.folder / "training.json")
@@ -79,6 +74,9 @@ def run(
             "run_id": run_id,
             **spec.names(),
             "options": {kind: dict(given) for kind, given in options.items()},
+            "test_dataset": spec.test_dataset.name if spec.test_dataset else None,
+            "findings_not_in_test": list(not_in_test),
+            "findings_not_trained": list(not_trained),
             "seed": spec.seed,
             "tune": spec.tune,
             "parameters": trained["parameters"],
@@ -106,6 +104,7 @@ def run(
     draw_run(
         folder,
         title=title(passport.dataset, run_id),
+        network=title(passport.dataset, training.id),
         epochs=epochs,
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
@@ -115,9 +114,16 @@ def run(
 
 
 def examples_of(
-    data: Data, labels: FloatArray, probabilities: FloatArray, points: Mapping[str, OperatingPoint]
+    data: Data,
+    pixels: Callable[[str], NDArray[np.uint8]],
+    labels: FloatArray,
+    probabilities: FloatArray,
+    points: Mapping[str, OperatingPoint],
 ) -> list[Example]:
-    """Eight test images, the same for every run on a test set: six with a finding, two without."""
+    """Eight test images, the same for every run on a test set: six with a finding, two without.
+
+    ``pixels`` gives an image by its id.
+    """
     ids = data.image_ids("test")
     with_finding = (labels == 1).any(axis=1)
     order = np.argsort(hash_ids(ids))
@@ -132,11 +138,10 @@ def examples_of(
             key=lambda score: -score[1],
         )
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
-        ((image_id, source),) = data.sources(ids[[row]])
         examples.append(
             Example(
-                image_id=image_id,
-                pixels=data.decode(image_id, data.content(source), _EXAMPLE_SIDE),
+                image_id=ids[row],
+                pixels=pixels(ids[row]),
                 truth=truth,
                 called=tuple(score for score in scored if score[1] >= score[2]),
                 missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),

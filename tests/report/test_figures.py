@@ -69,7 +69,7 @@ def draw(folder, **changes) -> None:
         "calibration": calibration(),
         "examples": [example()],
     }
-    draw_run(folder, title=TITLE, **{**tables, **changes})
+    draw_run(folder, title=TITLE, network=TITLE, **{**tables, **changes})
 
 
 def texts(figure) -> list[str]:
@@ -187,26 +187,43 @@ def test_roc_draws_curve_and_operating_point_and_says_undefined():
     curves = roc(findings)
     curves.loc[curves["finding"] == "Hernia", "tpr"] = np.nan
     with house_style():
-        mass, edema, hernia = roc_figure(curves, table, TITLE).figure.axes
-    assert mass.get_title() == "Mass  AUC 0.81"
+        mass, edema, hernia = roc_figure(curves, table, TITLE).tiles
+    assert mass.title == "Mass  AUC 0.81"
     assert any(np.array_equal(line.get_xydata(), [[0, 0], [0.1, 0.75], [1, 1]]) for line in mass.lines)
     point = mass.lines[-1]
     assert np.allclose(point.get_xydata(), [[0.1, 0.75]])
     assert point.get_markerfacecolor() == point.get_color()
     assert edema.lines[-1].get_markerfacecolor() == "white"
-    assert hernia.get_title() == "Hernia  AUC –"
+    assert hernia.title == "Hernia  AUC –"
     assert not hernia.lines
-    assert "undefined" in texts(hernia)
+    assert "undefined" in written(hernia)
+
+
+def written(tile) -> list[str]:
+    return [text.get_text() for text in tile.texts]
+
+
+def test_a_tile_draws_points_where_its_limits_put_them():
+    with house_style():
+        (tile,) = roc_figure(roc(("Mass",)), per_finding(("Mass",)), TITLE).tiles
+    line = tile.lines[0]
+    drawn_at = line.get_transform().transform([[-0.02, -0.02], [1.02, 1.02]]) / DPI
+    np.testing.assert_allclose(drawn_at, [tile.box.min, tile.box.max])
 
 
 def test_confusion_prints_counts_where_they_belong():
     with house_style():
-        (axes,) = confusion_figure(per_finding(("Mass",)), TITLE).figure.axes
-    at = {text.get_position(): text.get_text() for text in axes.texts}
+        sheet = confusion_figure(per_finding(("Mass",)), TITLE)
+    (tile,) = sheet.tiles
+    at = {text.get_position(): text.get_text() for text in tile.texts}
     assert [at[cell] for cell in ((0, 0), (1, 0), (0, 1), (1, 1))] == ["30", "10", "146", "1,314"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["present", "absent"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["called", "not called"]
-    assert np.allclose(axes.images[0].get_array(), [[0.75, 0.25], [0.1, 0.9]])
+    # The first row of counts is drawn above the second, the first column left of the other.
+    places = {text.get_text(): text.get_window_extent().get_points().mean(axis=0) for text in tile.texts}
+    assert places["30"][1] > places["146"][1]
+    assert places["30"][0] < places["10"][0]
+    assert {"present", "absent", "called", "not called"} <= set(texts(sheet.figure))
+    darkness = {cell: -sum(color[:3]) for cell, color in tile.shades.items()}
+    assert sorted(darkness, key=darkness.get) == [(0, 1), (1, 0), (0, 0), (1, 1)]
 
 
 def test_confusion_of_a_finding_without_positives_or_without_decisions():
@@ -214,10 +231,11 @@ def test_confusion_of_a_finding_without_positives_or_without_decisions():
     table.loc[0, ["tp", "fn"]] = 0
     table.loc[1, ["tp", "fn", "fp", "tn"]] = 0
     with house_style():
-        mass, edema = confusion_figure(table, TITLE).figure.axes
-    assert list(np.ma.getmaskarray(mass.images[0].get_array())[:, 0]) == [True, False]
-    assert texts(mass).count("0") == 2
-    assert "undecided" in texts(edema)
+        mass, edema = confusion_figure(table, TITLE).tiles
+    assert mass.shades[0, 0] == mass.shades[1, 0] == edema.shades[1, 1]
+    assert mass.shades[0, 1] != mass.shades[0, 0]
+    assert written(mass).count("0") == 2
+    assert "undecided" in written(edema)
 
 
 def test_calibration_draws_every_value_and_the_mean_of_those_defined():
@@ -268,7 +286,24 @@ def test_many_calls_are_cut_and_counted():
 def test_at_most_eight_examples_are_drawn():
     with house_style():
         figure = examples_figure([example()] * 11, TITLE).figure
-    assert len(figure.axes) == MOST == 8
+    assert len(figure.images) == MOST == 8
+
+
+def test_an_example_is_drawn_as_it_is_in_the_middle_of_its_square(tmp_path):
+    pixels = np.zeros((100, 200), np.uint8)
+    pixels[:50] = 200
+    with house_style():
+        sheet = examples_figure([example(pixels=pixels)], TITLE)
+        sheet.save(tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as image:
+        grey = np.asarray(image.convert("L")).astype(int)
+    # Twice as wide as high, the bright half above.
+    (image,) = sheet.figure.images
+    height, width = image.get_array().shape
+    assert width == 2 * height
+    left, bottom = image.ox, grey.shape[0] - image.oy
+    assert (grey[bottom - height + 5 : bottom - height // 2 - 5, left + 5 : left + width - 5] == 200).all()
+    assert (grey[bottom - height // 2 + 5 : bottom - 5, left + 5 : left + width - 5] == 0).all()
 
 
 def test_image_ids_are_shown_as_they_are_and_start_no_formula(tmp_path):
@@ -337,8 +372,9 @@ def test_shortened_keeps_both_ends(text, longest):
 def test_a_panel_for_each_finding_inside_the_sheet(count):
     findings = [f"finding_{index}" for index in range(count)]
     with house_style():
-        figure = confusion_figure(per_finding(findings), TITLE).figure
-    assert [axes.get_title() for axes in figure.axes] == [name.replace("_", " ") for name in findings]
-    boxes = [axes.get_position() for axes in figure.axes]
-    assert all(box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1 for box in boxes)
+        sheet = confusion_figure(per_finding(findings), TITLE)
+    assert [tile.title for tile in sheet.tiles] == [name.replace("_", " ") for name in findings]
+    width, height = sheet.figure.get_size_inches()
+    boxes = [tile.box for tile in sheet.tiles]
+    assert all(b.x0 >= 0 and b.x1 <= width and b.y0 >= 0 and b.y1 <= height for b in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])

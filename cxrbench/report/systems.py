@@ -1,0 +1,49 @@
+"""Runs that differ in their seed alone are one system: its figures as mean and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cxrbench.canonical import canonical_json
+
+
+def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The systems among runs, in the order of their first runs.
+
+    Each has what its runs share, ``spec`` (without the seed), their ``seeds`` and ``run_ids``, and for each
+    metric ``mean``, ``sd`` (of a sample, ddof 1; NaN for fewer than two) and ``n``, the number of seeds
+    where the metric is defined.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(canonical_json([_spec(record), record["passport"]["id"]]), []).append(record)
+    shared = ("dataset", "backbone", "loss", "calibrator", "thresholds", "options", "tune", "passport")
+    return [
+        {
+            **{name: group[0][name] for name in shared},
+            "test_dataset": group[0].get("test_dataset"),
+            "spec": _spec(group[0]),
+            "seeds": [record["seed"] for record in group],
+            "run_ids": [record["run_id"] for record in group],
+            "metrics": {
+                name: _spread([record["metrics"][name] for record in group]) for name in group[0]["metrics"]
+            },
+        }
+        for group in groups.values()
+    ]
+
+
+def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record["spec"].items() if name != "seed"}
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float | int]:
+    defined = np.array([value for value in values if value is not None], np.float64)
+    return {
+        "mean": float(defined.mean()) if len(defined) else float("nan"),
+        "sd": float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
+        "n": len(defined),
+    }

@@ -1,0 +1,192 @@
+"""External validation: a network trained on one data set, tested on another."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LIGHT, PIXELS, invoke, run
+
+from cxrbench.collection import Collection
+from cxrbench.datasets.phantom import Phantom
+from cxrbench.errors import UsageError
+from cxrbench.external import ExternalTest
+from cxrbench.findings import NIH_FINDINGS
+from cxrbench.task import Task
+
+NIH = Path(os.environ.get("CXRBENCH_TEST_DATA", Path(__file__).parents[1] / "../shared/data")) / "nih_subset"
+OTHER = "phantom:train_val=60,test=90,prevalence_shift=2,seed=5"
+
+
+def collection(classes=NIH_FINDINGS, kind="multilabel", **manifest) -> Collection:
+    """A small phantom whose classes have other names, in the same order."""
+    made = Phantom(train_val=30, test=20).read(None)
+    labels = made.labels.iloc[:, : len(classes)].set_axis(list(classes), axis=1)
+    return Collection(
+        name="other",
+        task=Task(kind, tuple(classes)),
+        manifest=made.manifest.assign(**manifest),
+        labels=labels,
+        boxes=made.boxes,
+        label_version="1",
+        listed={},
+    )
+
+
+TRAINED = Task("multilabel", ("Mass", "Edema", "Hernia"))
+
+
+def test_the_test_images_and_the_findings_that_both_have_in_the_networks_order():
+    other = collection(("Edema", "Cough", "Mass"))
+    selected = ExternalTest(task=TRAINED).of(other)
+    left = selected.collection
+    assert left.task == Task("multilabel", ("Mass", "Edema"))
+    assert list(left.manifest.index) == sorted(other.manifest.index[other.manifest["official"] == "test"])
+    np.testing.assert_array_equal(left.labels["Mass"], other.labels["Mass"].loc[left.manifest.index])
+    assert set(selected.roles) == {"test"}
+    assert set(left.boxes["finding"]) <= {"Mass", "Edema"}
+
+
+def test_all_images_are_for_testing_where_the_data_set_says_nothing():
+    other = collection(official=None, role=None)
+    assert len(ExternalTest(task=TRAINED).of(other).roles) == len(other.manifest) == 50
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (collection(("Cough",)), "has none of the findings trained on"),
+        (collection(kind="singlelabel"), "is singlelabel, but the network is trained on multilabel"),
+        (collection(official="train_val"), "has no test images"),
+    ],
+)
+def test_what_cannot_be_tested_on_is_refused(other, said):
+    with pytest.raises(UsageError, match=said):
+        ExternalTest(task=TRAINED).of(other)
+
+
+def test_a_single_label_network_needs_the_same_classes():
+    classes = ("a", "b", "c")
+    same = ExternalTest(task=Task("singlelabel", classes))
+    assert same.of(collection(("c", "a", "b"), "singlelabel")).collection.task.classes == classes
+    with pytest.raises(UsageError, match="other classes"):
+        same.of(collection(("a", "b"), "singlelabel"))
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("external") / "results"
+
+
+class Renamed(Phantom):
+    """A phantom with a finding of its own, and without Hernia, where its seed is 5."""
+
+    def read(self, root):
+        made = super().read(root)
+        if self.seed != 5:
+            return made
+        names = {"Hernia": "Fracture"}
+        task = Task("multilabel", tuple(names.get(name, name) for name in made.task.classes))
+        changed = {name: getattr(made, name) for name in Collection.__dataclass_fields__}
+        changed |= {"name": "other", "task": task, "labels": made.labels.rename(columns=names)}
+        changed["boxes"] = made.boxes.replace({"finding": names})
+        return Collection(**changed)
+
+
+@pytest.fixture(scope="module")
+def both(results):
+    """A run tested on its own data, and one tested on another's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cxrbench.datasets.phantom.Phantom", Renamed)
+        own = run(results).json["runs"][0]
+        answer = run(results, "--test-dataset", OTHER)
+    assert answer.exit_code == 0, answer.stderr
+    return own, answer.json
+
+
+def test_another_test_set_trains_and_calibrates_nothing_again(both):
+    own, answer = both
+    (external,) = answer["runs"]
+    assert answer["trainings"] == 0
+    assert external["weights"] == own["weights"]
+    thresholds = {row["finding"]: row["threshold"] for row in own["per_finding"]}
+    assert {row["finding"]: row["threshold"] for row in external["per_finding"]} == {
+        finding: threshold for finding, threshold in thresholds.items() if finding != "Hernia"
+    }
+
+
+def test_the_passport_is_the_other_data_sets(both):
+    own, answer = both
+    (external,) = answer["runs"]
+    passport = external["passport"]
+    assert (external["dataset"], external["test_dataset"], passport["dataset"]) == (
+        "phantom",
+        "phantom",
+        "other",
+    )
+    assert passport["id"] != own["passport"]["id"]
+    assert passport["images"] == {**own["passport"]["images"], "test": 90}
+    assert external["metrics"]["images"] == 90
+    assert passport["shared_patients"]["train/test"] is None
+    assert passport["shared_patients"]["train/tune"] == 0
+    assert passport["roles"] == own["passport"]["roles"]
+
+
+def test_findings_that_do_not_map_are_said(both, results):
+    (external,) = both[1]["runs"]
+    assert external["findings_not_in_test"] == ["Hernia"]
+    assert external["findings_not_trained"] == ["Fracture"]
+    assert len(external["per_finding"]) == 13
+    shown = " ".join(invoke("show", external["run_id"], "--results", results).stdout.split())
+    assert "other, trained on phantom (drawn images, not patients)" in shown
+    assert "lacks them: Hernia." in shown
+    assert "lacks them: Fracture." in shown
+
+
+def test_it_is_a_row_of_a_table_of_its_own(both, results):
+    shown = invoke("show", "--results", results).stdout
+    assert shown.count("always the prevalence") == 2
+    assert "phantom_on_phantom-" in both[1]["runs"][0]["run_id"]
+
+
+def test_it_verifies_and_shows_images_of_the_other_data(both, results):
+    assert invoke("verify", "--results", results, "--json").json["problems"] == []
+    folder = Path(both[1]["runs"][0]["path"])
+    assert (folder / "examples.png").is_file()
+    reads = [json.loads(line) for line in (results / "label_reads.jsonl").read_text().splitlines()]
+    assert {r["purpose"] for r in reads if r["role"] == "test"} == {"evaluate"}
+
+
+def test_pixels_of_the_other_data_are_prepared_and_planned(tmp_path):
+    line = (*PIXELS, "--epochs", "1", "--test-dataset", "phantom:train_val=30,test=20,seed=9")
+    own, other = 320 * 36 * 36, 20 * 36 * 36
+    plan = run(tmp_path / "r", *line, "--dry-run", backbone=None).json
+    alone = run(tmp_path / "r", *PIXELS, "--epochs", "1", "--dry-run", backbone=None).json
+    assert plan["disk_bytes"] - alone["disk_bytes"] == other
+    answer = run(tmp_path / "r", *line, backbone=None)
+    assert answer.json["runs"][0]["metrics"]["images"] == 20
+    again = run(tmp_path / "r", *line, "--dry-run", backbone=None).json
+    assert alone["disk_bytes"] - again["disk_bytes"] > own
+
+
+def test_a_test_data_set_that_cannot_be_read_refuses_the_call_before_any_work(tmp_path):
+    answer = run(tmp_path / "r", "--test-dataset", "nih", "--test-data-root", tmp_path / "nowhere")
+    assert answer.exit_code in (1, 2)
+    assert answer.stdout == ""
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.skipif(not NIH.is_dir(), reason=f"no NIH images at {NIH}")
+def test_trained_on_drawings_tested_on_patients(tmp_path):
+    line = ("--test-dataset", "nih", "--test-data-root", NIH, "--thresholds", "youden")
+    answer = run(tmp_path / "r", *line, backbone=LIGHT)
+    (external,) = answer.json["runs"]
+    assert external["passport"]["images"]["test"] == external["metrics"]["images"] == 227
+    assert external["listed"]["test"] == 25_596
+    assert external["findings_not_in_test"] == external["findings_not_trained"] == []
+    shown = invoke("show", external["run_id"], "--results", tmp_path / "r").stdout
+    assert "227 of 25,596 listed images" in shown
