@@ -27,6 +27,7 @@ def logits(network, counts=None):
         BACKBONE,
         rows(50, 1),
         image_size=32,
+        crop=0.9,
         batch_size=8,
         channels_last=False,
         device=torch.device("cpu"),
