@@ -92,7 +92,7 @@ class Data:
             CxrbenchError: the data set cannot be read, or train, val or test has no image.
             UsageError: the labels or the sampler of the selection do not fit the data set.
         """
-        self._dataset = dataset
+        self.dataset = dataset
         self._identity = dict(identity)
         self._root = root
         self._store = store
@@ -217,7 +217,7 @@ class Data:
         Raises:
             DamagedImageError: the content is not the image that it should be.
         """
-        return self._dataset.pixels(content, image_id, side)
+        return self.dataset.pixels(content, image_id, side)
 
     def drawn_identity(self, image_id: str) -> str:
         """What stands for the pixels of an image that has no file: who draws it, and its id."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
-from torch import Tensor
 
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
 from cxrbench.options import instantiate
 from cxrbench.pixels.images import stored_side
+from cxrbench.pixels.preparing import squared
 from cxrbench.registry import Registry
 from cxrbench.selection import Selection
 from cxrbench.sources import read_source
@@ -84,7 +83,9 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
         for image_id, source in sources.items()
     ]
     preprocessed = [preprocessing.apply(original) for original in originals]
-    stored = torch.stack([_square(image, side) for image in preprocessed])
+    stored = torch.stack(
+        [torch.from_numpy(squared(image, side).copy()).unsqueeze(0) for image in preprocessed]
+    )
     evaluation = central_view(stored, spec.image_size, spec.crop)
     training = [
         augmentation.view(
@@ -106,12 +107,6 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
         )
         for row, image_id in enumerate(ids)
     ]
-
-
-def _square(image: NDArray[np.uint8], side: int) -> Tensor:
-    """As an image is stored for training, uint8 ``[1, side, side]``."""
-    resized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(resized, dtype=np.uint8)).unsqueeze(0)
 
 
 def _findings(labels: pd.Series[float]) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def test_the_subset_is_the_same_for_every_seed(tmp_path):
 
 
 def test_selecting_nothing_changes_nothing(tmp_path):
-    whole = job_of(tmp_path)._data._dataset.read(None)
+    whole = job_of(tmp_path)._data.dataset.read(None)
     selected = Selection().of(whole)
     assert selected.collection.labels.equals(whole.labels.sort_index())
     assert selected.collection.notes == whole.notes

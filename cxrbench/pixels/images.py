@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cxrbench.data import Data
-from cxrbench.errors import CxrbenchError, DamagedImageError
+from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Preprocessing
 from cxrbench.pixels.cache import CacheWriter, ImageCache
-from cxrbench.pixels.identities import Identities, Stamp
+from cxrbench.pixels.identities import Identities
+from cxrbench.pixels.preparing import Found, Preparer, Unreadable, Wanted, prepared
 from cxrbench.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -36,36 +31,10 @@ _COMMIT_SECONDS = 1.0
 _SHOWN = 3
 """Unreadable images that an error names."""
 
-_Item = TypeVar("_Item")
-_Answer = TypeVar("_Answer")
-
 
 def stored_side(image_size: int, crop: float) -> int:
     """The side that images are stored at, so that a crop of that share has at least ``image_size`` pixels."""
     return math.ceil(image_size / min(crop, LARGEST_CROP))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """An image that was read.
-
-    Attributes:
-        stamp: of its file; None where there is no file.
-        pixels: uint8 ``[side, side]``; None where its identity has a row already.
-    """
-
-    image_id: str
-    source: str
-    stamp: Stamp | None
-    identity: str
-    pixels: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True)
-class _Unreadable:
-    """An image that could not be read, and why, in a clause that names it."""
-
-    why: str
 
 
 class Images:
@@ -140,11 +109,19 @@ class Images:
             self._rows = self.cache.rows()
         return self._rows
 
-    def _missing(self, rows: Mapping[str, int]) -> list[tuple[str, str]]:
-        """(image id, source) of all images whose identity is not known or has no row."""
+    def _missing(self, rows: Mapping[str, int]) -> list[Wanted]:
+        """All images whose identity is not known or has no row."""
         known = self._identities.known
-        sources = self._data.sources(self._data.manifest.index)
-        return [(image_id, source) for image_id, source in sources if known.get(image_id) not in rows]
+        images = (
+            Wanted(image_id, source, known.get(image_id))
+            for image_id, source in self._data.sources(self._data.manifest.index)
+        )
+        return [image for image in images if image.identity not in rows]
+
+    def _preparer(self, rows: Iterable[str]) -> Preparer:
+        return Preparer(
+            self._data.dataset, self._data.root, self._preprocessing, self.cache.side, frozenset(rows)
+        )
 
     def _fill(self, writer: CacheWriter) -> None:
         missing = self._missing(writer.rows)
@@ -153,8 +130,8 @@ class Images:
         committed = time.monotonic()
         with self._reporter.progress("preparing images", len(missing)) as advance:
             try:
-                for found in _in_threads(lambda image: self._find(*image, writer.rows), missing):
-                    if isinstance(found, _Unreadable):
+                for found in prepared(self._preparer(writer.rows), missing):
+                    if isinstance(found, Unreadable):
                         unreadable.append(found.why)
                     else:
                         self._take_in(found, writer)
@@ -172,35 +149,7 @@ class Images:
                 "data audit' for all of them, or leave them out with --exclude FILE."
             )
 
-    def _find(self, image_id: str, source: str, rows: Container[str]) -> _Found | _Unreadable:
-        """Read a file once, for its identity and, where that has no row, for its pixels; in any thread."""
-        try:
-            # Before the content: a file that changes meanwhile then has another stamp next time.
-            stamp = self._data.stamp(source) if source else None
-            content = self._data.content(source)
-            identity = (
-                self._identities.known[image_id] if content is None else hashlib.sha256(content).hexdigest()
-            )
-            pixels = (
-                None
-                if identity in rows
-                else self._square(self._data.decode(image_id, content, self.cache.side))
-            )
-        except DamagedImageError as error:
-            return _Unreadable(f"{image_id} {error.what}")
-        except CxrbenchError as error:
-            return _Unreadable(str(error).rstrip("."))
-        return _Found(image_id, source, stamp, identity, pixels)
-
-    def _square(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The image preprocessed, then ``[side, side]``."""
-        whole, side = self._preprocessing.apply(image), self.cache.side
-        if whole.shape == (side, side):
-            return whole
-        # Pillow's bilinear filter widens with the reduction, so that nothing aliases.
-        return np.asarray(Image.fromarray(whole).resize((side, side), Image.Resampling.BILINEAR))
-
-    def _take_in(self, found: _Found, writer: CacheWriter) -> None:
+    def _take_in(self, found: Found, writer: CacheWriter) -> None:
         if found.stamp is not None:
             self._identities.learn(found.image_id, found.source, found.stamp, found.identity)
         # Two files with one content may have been decoded at once.
@@ -223,17 +172,3 @@ class Images:
             f"preparing {images:,} images at {self.cache.side} px, once: up to {needed / 1e6:,.0f} MB in "
             f"{self.cache.folder}"
         )
-
-
-def _in_threads(function: Callable[[_Item], _Answer], items: Iterable[_Item]) -> Iterator[_Answer]:
-    """``function`` of each item, in their order; only a few answers wait at any time."""
-    # Decoders, resizing and hashing let other threads run. Two more than processors read meanwhile.
-    workers = (os.cpu_count() or 1) + 2
-    waiting: deque[Future[_Answer]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
