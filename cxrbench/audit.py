@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxrbench.collection import EXAMPLES, OFFICIAL, Collection, Oddities, Problem
+from cxrbench.collection import OFFICIAL, Collection, Oddities, Problem
 from cxrbench.errors import CxrbenchError, DamagedImageError
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Dataset
@@ -120,7 +120,7 @@ class Audit:
             "shared_patients": self.shared_patients,
             "shared_by_roles": self.shared,
             "pixels": None if self.pixels is None else asdict(self.pixels),
-            "problems": [asdict(found) for found in self.problems],
+            "problems": [found.record() for found in self.problems],
             "notes": self.notes,
         }
 
@@ -143,7 +143,7 @@ def audit(whole: Collection, selected: Selected, pixels: Pixels | None) -> Audit
     problems = [
         *used.problems,
         *odd.problems,
-        *_shared(manifest, roles, sum(shared.values())),
+        *_shared(manifest, roles),
         *_duplicates(pixels, manifest, roles),
     ]
     return Audit(
@@ -168,9 +168,6 @@ def look_at(dataset: Dataset, root: Path | None, manifest: pd.DataFrame, reporte
     """Read and decode every image file of a manifest; drawn images have none and are passed over.
 
     Of an image no more is kept than a hash of its shape and grey levels.
-
-    Raises:
-        CxrbenchError: what decodes the images is not installed.
     """
     files = [file for file in zip(manifest.index, manifest["source"], strict=True) if file[1]]
     damaged: dict[str, str] = {}
@@ -196,22 +193,19 @@ def _look(dataset: Dataset, root: Path | None, image_id: str, source: str) -> by
     """A hash of an image's shape and grey levels, or what is wrong with its file."""
     try:
         content = None if root is None else read_source(root, source)
-    except CxrbenchError as error:
-        # One file that the operating system does not give hides no others.
-        return error.what if isinstance(error, DamagedImageError) else str(error)
-    try:
         grey = dataset.pixels(content, image_id, _SIDE)
-    except DamagedImageError as error:
-        return error.what
+    except CxrbenchError as error:
+        # One file that the operating system does not give, or that needs another package, hides no others.
+        return error.what if isinstance(error, DamagedImageError) else str(error)
     hashed = hashlib.blake2b(str(grey.shape).encode(), digest_size=16)
     hashed.update(grey.tobytes())
     return hashed.digest()
 
 
-def _shared(manifest: pd.DataFrame, roles: pd.Series[str], count: int) -> tuple[Problem, ...]:
+def _shared(manifest: pd.DataFrame, roles: pd.Series[str]) -> Iterable[Problem]:
     number = roles.groupby(manifest["patient_id"]).nunique()
-    examples = sorted(number.index[number > 1])[:EXAMPLES]
-    return (Problem("shared_patients", count, tuple(examples), serious=True),) if count else ()
+    if (number > 1).any():
+        yield Problem("shared_patients", tuple(sorted(number.index[number > 1])), serious=True)
 
 
 def _duplicates(pixels: Pixels | None, manifest: pd.DataFrame, roles: pd.Series[str]) -> Iterable[Problem]:
@@ -224,9 +218,9 @@ def _duplicates(pixels: Pixels | None, manifest: pd.DataFrame, roles: pd.Series[
         (together if alike else apart).extend(ids)
     # Examples as they come, so that the images of a group stand side by side.
     if apart:
-        yield Problem("duplicate_images", len(apart), tuple(apart[:EXAMPLES]), serious=True)
+        yield Problem("duplicate_images", tuple(apart), serious=True)
     if together:
-        yield Problem("repeated_images", len(together), tuple(together[:EXAMPLES]))
+        yield Problem("repeated_images", tuple(together))
 
 
 def _findings(used: Collection, roles: pd.Series[str]) -> Counts:

@@ -23,7 +23,7 @@ def register_datasets(register: Register) -> None:
     register(
         "csv",
         "cxrbench.datasets.manifest_csv:ManifestCsv",
-        version="1",
+        version="2",
         summary="Images of your own, from a CSV file and a TOML map of its columns (--data-root DIR)",
     )
 

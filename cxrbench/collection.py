@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
@@ -31,15 +32,35 @@ class Problem:
 
     Attributes:
         kind: what it is, in snake_case.
-        count: how many images or rows.
-        examples: some of them by name, at most :data:`EXAMPLES`.
+        found: all images or rows that have it, by name; what is serious names images by their id.
         serious: whether a run refuses the data.
+        told: what else is to be said of some of them, by name.
     """
 
     kind: str
-    count: int
-    examples: tuple[str, ...]
+    found: tuple[str, ...]
     serious: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many images or rows."""
+        return len(self.found)
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Some of them, at most :data:`EXAMPLES`, with what is told of them."""
+        return tuple(
+            f"{name}: {self.told[name]}" if name in self.told else name for name in self.found[:EXAMPLES]
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"kind": self.kind, "count": self.count, "examples": self.examples, "serious": self.serious}
+
+    def without(self, images: Container[str]) -> Problem:
+        """What is left of it where these images are left out."""
+        return replace(self, found=tuple(name for name in self.found if name not in images))
 
 
 EXAMPLES = 5
@@ -53,11 +74,19 @@ class Oddities:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
 
-    def add(self, kind: str, examples: Iterable[str], note: str = "", *, serious: bool = False) -> None:
+    def add(
+        self,
+        kind: str,
+        found: Iterable[str],
+        note: str = "",
+        *,
+        serious: bool = False,
+        told: Mapping[str, str] | None = None,
+    ) -> None:
         """Add a problem of these images or rows, if any; ``{}`` in the note stands for their number."""
-        found = sorted(examples)
+        found = sorted(found)
         if found:
-            self.problems.append(Problem(kind, len(found), tuple(found[:EXAMPLES]), serious))
+            self.problems.append(Problem(kind, tuple(found), serious, told or {}))
             self.notes += [note.format(f"{len(found):,}")] if note else []
 
 
@@ -93,6 +122,20 @@ class Collection:
     notes: tuple[str, ...] = field(default=())
     problems: tuple[Problem, ...] = field(default=())
     drawn: bool = False
+
+    def only(self, image_ids: pd.Index[str]) -> Collection:
+        """These of its images, in this order; what is serious about the others does not matter then."""
+        kept = set(image_ids)
+        gone = set(self.manifest.index) - kept
+        problems = (found.without(gone) if found.serious else found for found in self.problems)
+        return replace(
+            self,
+            manifest=self.manifest.loc[image_ids],
+            labels=self.labels.loc[image_ids],
+            # Plain sets: pandas' isin takes seconds on text.
+            boxes=self.boxes[self.boxes["image_id"].map(kept.__contains__).astype(bool)],
+            problems=tuple(found for found in problems if found.found),
+        )
 
     def require_sound(self) -> None:
         """Refuse data on which no run should be based.

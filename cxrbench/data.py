@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.canonical import digest
+from cxrbench.collection import Collection
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Dataset
 from cxrbench.matrices import read_matrix, write_matrix
@@ -41,7 +42,7 @@ class Passport:
         images: how many images each role has.
         patients: how many patients each role has.
         shared_patients: patients with images in both roles of a pair; leaks where not 0, None where not
-            known, the roles being of two data sets.
+            known, the roles being of two data sets that name patients differently.
         tune: the role that calibration and thresholds were fitted on.
         split: how the roles were given.
         sampler: what left out images before that, with its options; ``none`` where nothing did.
@@ -89,7 +90,7 @@ class Data:
         ``identity`` is what the data set contributes to keys (name, version, options).
 
         Raises:
-            CxrbenchError: the data set cannot be read, or train, val or test has no image.
+            CxrbenchError: the data set cannot be read.
             UsageError: the labels or the sampler of the selection do not fit the data set.
         """
         self.dataset = dataset
@@ -97,8 +98,7 @@ class Data:
         self._root = root
         self._store = store
         self._selection = selection or Selection()
-        whole = dataset.read(root)
-        self._own_label_version = whole.label_version
+        whole = self._read()
         self._selected = self._selection.of(whole)
         self._collection = self._selected.collection
         self.name, self.task = whole.name, self._collection.task
@@ -106,9 +106,16 @@ class Data:
         self.listed, self.notes = whole.listed, self._collection.notes
         self.manifest, self.roles = self._collection.manifest, self._selected.roles
         self._label_steps = {role: self._label_step(role) for role in ROLES}
-        content = [_hash_frame(self.manifest.assign(role=self.roles)), _hash_frame(self._collection.boxes)]
-        self.manifest_step = Step("manifest", {"schema": 1, "dataset": self.name, "content": content})
-        self._require_roles()
+        content = _hash_frame(self.manifest.assign(role=self.roles))
+        self.manifest_step = Step("manifest", {"schema": 2, "dataset": self.name, "content": content})
+
+    def _read(self) -> Collection:
+        try:
+            return self.dataset.read(self._root)
+        except CxrbenchError as error:
+            # A data set does not know for what it is read.
+            error.args = (str(error).replace("--data-root", self._selection.root_option),)
+            raise
 
     def image_ids(self, role: Role) -> pd.Index[str]:
         """Sorted ids of the images of a role."""
@@ -131,7 +138,7 @@ class Data:
         for role in (role for role in ROLES if (self.roles == role).any()):
             step = self._label_steps[role]
             self._store.ensure(step, partial(self._write_labels, role))
-            for reader, purpose in self._readers_before() if len(self.image_ids(role)) else ():
+            for reader, purpose in self._readers_before():
                 self._store.log_label_read(role, step.id, reader, purpose)
 
     def labels(self, role: Role, reader: str, purpose: Purpose) -> NDArray[np.float64]:
@@ -149,16 +156,33 @@ class Data:
         self._store.log_label_read(role, step.id, reader, purpose)
         return labels
 
-    def boxes(self, role: Role, reader: str, purpose: Purpose) -> pd.DataFrame:
-        """The annotated boxes of a role's images, see :class:`cxrbench.collection.Collection`.
+    def require_roles(self, *roles: Role) -> None:
+        """Refuse a run that needs roles without images.
 
-        A box tells a label: a read is refused and logged as in :meth:`labels`.
+        Raises:
+            CxrbenchError: one of the roles has no images.
         """
-        if purpose == "fit":
-            require_fit_role(role, reader)
-        boxes = pd.read_parquet(self._store.read(self.manifest_step.id).folder / "boxes.parquet")
-        self._store.log_label_read(role, self.manifest_step.id, reader, purpose)
-        return boxes[boxes["image_id"].isin(self.image_ids(role))].reset_index(drop=True)
+        empty = [role for role in roles if not (self.roles == role).any()]
+        if not empty:
+            return
+        if self.manifest["role"].notna().any():
+            remedy = "give images these roles in its table"
+        elif self.manifest["official"].notna().any():
+            remedy = "add images of both official lists, from more patients"
+        else:
+            remedy = "add images of more patients"
+        raise CxrbenchError(
+            f"The data set '{self.name}' has no images for {' and '.join(empty)} (of {len(self.roles)} at "
+            f"hand, split '{self._selection.split}'); {remedy}, or give another --split."
+        )
+
+    def require_matches(self, test: Data) -> None:
+        """Refuse exclusions and labels laid over that are of neither data set of a run.
+
+        Raises:
+            UsageError: see :meth:`cxrbench.selection.Selection.require_matches`.
+        """
+        self._selection.require_matches(self._selected, test._selected)
 
     def require_tune(self, tune: Role) -> None:
         """Refuse a run whose thresholds have no images to be fitted on.
@@ -223,6 +247,23 @@ class Data:
         """What stands for the pixels of an image that has no file: who draws it, and its id."""
         return digest([self._identity, image_id])
 
+    @cached_property
+    def origins(self) -> pd.Series[str]:
+        """Where each image comes from, by image id: its file, or who draws it."""
+        ids, folder = self.manifest.index, self._root and self._root.resolve()
+        origins = (
+            f"{folder}/{source}" if source else self.drawn_identity(image_id)
+            for image_id, source in self.sources(ids)
+        )
+        return pd.Series(list(origins), index=ids, dtype="str")
+
+    @property
+    def scheme(self) -> tuple[str, str]:
+        """What the ids of patients are of: data sets of one scheme name a patient alike."""
+        if self._root is None or self._collection.drawn:
+            return self.name, digest(self._identity)
+        return self.name, str(self._root.resolve())
+
     @property
     def root(self) -> Path | None:
         """The folder that sources are relative to."""
@@ -231,7 +272,9 @@ class Data:
     @property
     def _folder(self) -> Path:
         if self._root is None:
-            raise CxrbenchError(f"The data set '{self.name}' names files; give --data-root their folder.")
+            raise CxrbenchError(
+                f"The data set '{self.name}' names files; give {self._selection.root_option} their folder."
+            )
         return self._root
 
     def patient_vectors(self, image_ids: pd.Index[str]) -> NDArray[np.float32]:
@@ -257,26 +300,15 @@ class Data:
             readers.append(("split/image", "stratify"))
         return readers
 
-    def _require_roles(self) -> None:
-        empty = [role for role in self._selection.needs if not (self.roles == role).any()]
-        if empty:
-            raise CxrbenchError(
-                f"The data set '{self.name}' has no images for {' and '.join(empty)} (of {len(self.roles)} "
-                f"at hand, split '{self._selection.split}'); add images of both official lists, from more "
-                "patients, or give another --split."
-            )
-
     def _label_step(self, role: Role) -> Step:
         labels = self._collection.labels.loc[self.image_ids(role)]
-        # Not the overlay's version: labels of this role that it leaves as they are must keep their key.
-        version = self._own_label_version
-        return Step("labels", {"schema": 1, "role": role, "version": version, "content": _hash_frame(labels)})
+        # No version: labels that stay as they are keep their key, whatever else of a table changes.
+        return Step("labels", {"schema": 1, "role": role, "content": _hash_frame(labels)})
 
     def _write_manifest(self, folder: Path) -> None:
         self.manifest.assign(role=self.roles).reset_index().to_parquet(
             folder / "manifest.parquet", index=False
         )
-        self._collection.boxes.to_parquet(folder / "boxes.parquet", index=False)
 
     def _write_labels(self, role: Role, folder: Path) -> None:
         labels = self._collection.labels.loc[self.image_ids(role)]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from cxrbench.errors import DamagedImageError
-from cxrbench.png import plain_grey
+from cxrbench.png import lacks_rows, plain_grey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +30,8 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
     """An image file's grey levels ``[height, width]``; the interpreter's lock is free while it is decoded.
 
-    Colours become luminance (ITU-R 601), transparency is ignored, and 16 bits are scaled, not clipped:
-    65535 becomes 255. For DICOM see :func:`cxrbench.dicom.grey_dicom`.
+    Colours become luminance (ITU-R 601), transparency is ignored, and more than 8 bits are scaled, not
+    clipped, see :func:`to_8_bit`. For DICOM see :func:`cxrbench.dicom.grey_dicom`.
 
     Raises:
         DamagedImageError: the content is empty, cut short, damaged, in no known format, or unfit (too large,
@@ -49,8 +49,12 @@ def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
         return plain
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _require_size(*image.size, name)
-            return _grey(image, name)
+            require_size(*image.size, name)
+            grey = _grey(image, name)
+        # Pillow takes what is missing at the end for black.
+        if lacks_rows(content):
+            raise DamagedImageError(name, "is truncated")
+        return grey
     except UnidentifiedImageError as error:
         raise DamagedImageError(name, _what_else(content)) from error
     except Image.DecompressionBombError as error:
@@ -72,12 +76,23 @@ def _grey(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def to_8_bit(values: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Grey levels 0..65535 as 0..255, rounded; what lies outside is clipped."""
+    """Grey levels of up to 16 bits as 0..255, rounded; what lies outside is clipped.
+
+    White is 65535 or, in an image whose greatest level has no more than 12, 10 or 8 bits, 4095, 1023 or 255:
+    16-bit files are also how detectors of 10 or 12 bits are exported as they are.
+    """
     clipped = values.clip(0, 65535).astype(np.uint32)
-    return ((clipped * 255 + 32767) // 65535).astype(np.uint8)
+    greatest = int(clipped.max(initial=0))
+    white = next((2**bits - 1 for bits in (8, 10, 12) if greatest < 2**bits), 65535)
+    return ((clipped * 255 + white // 2) // white).astype(np.uint8)
 
 
-def _require_size(width: int, height: int, name: str) -> None:
+def require_size(width: int, height: int, name: str) -> None:
+    """Refuse an image of more than :data:`LARGEST` pixels.
+
+    Raises:
+        DamagedImageError: it has more.
+    """
     if width * height > LARGEST:
         raise _too_large(name)
 

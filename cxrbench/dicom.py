@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.decoding import require_size
 from cxrbench.errors import CxrbenchError, DamagedImageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def grey_dicom(content: bytes, name: str) -> NDArray[np.uint8]:
 
     Raises:
         CxrbenchError: pydicom, or what it needs for this file's compression, is not installed.
-        DamagedImageError: the file is damaged, or holds colours or several frames.
+        DamagedImageError: the file is damaged, too large, or holds colours or several frames.
     """
     try:
         import pydicom
@@ -40,6 +41,7 @@ def grey_dicom(content: bytes, name: str) -> NDArray[np.uint8]:
         grey = str(file.PhotometricInterpretation).startswith("MONOCHROME")
         if not grey or int(file.get("NumberOfFrames") or 1) > 1:
             raise DamagedImageError(name, "is a DICOM file of colours or several frames")
+        require_size(int(file.Columns), int(file.Rows), name)
         return _shown(file, file.pixel_array)
     except (NotImplementedError, RuntimeError) as error:
         raise CxrbenchError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ _START = struct.Struct(">8s4x4sIIBBBBB")
 """Signature and IHDR: width, height, bit depth, colour type, compression, filter, interlace (PNG 11.2.1)."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PLAIN_GREY = (8, 0, 0, 0, 0)
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel by colour type."""
 
 
 def plain_grey(content: bytes, largest: int) -> NDArray[np.uint8] | None:
@@ -37,3 +40,27 @@ def plain_grey(content: bytes, largest: int) -> NDArray[np.uint8] | None:
             raise
         return None
     return grey
+
+
+def lacks_rows(content: bytes) -> bool:
+    """Whether the compressed rows of a sound PNG end before its last one; not known of interlaced ones.
+
+    Raises:
+        zlib.error: they are damaged.
+        struct.error: a chunk is.
+    """
+    if len(content) < _START.size:
+        return False
+    signature, _, width, height, depth, colour, _, _, interlaced = _START.unpack_from(content)
+    if signature != _SIGNATURE or interlaced:
+        return False
+    # Each row follows a byte that names its filter.
+    missing = height * (1 + (width * depth * _SAMPLES[colour] + 7) // 8)
+    inflate, place = zlib.decompressobj(), len(_SIGNATURE)
+    while missing > 0 and place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind == b"IDAT":
+            missing -= len(inflate.decompress(content[place + 8 : place + 8 + length], missing))
+        # Length, name and check sum are 12 bytes.
+        place += 12 + length
+    return bool(missing > 0)

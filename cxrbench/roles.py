@@ -19,6 +19,7 @@ from cxrbench.findings import NO_FINDING
 
 Role = Literal["train", "val", "tune", "test"]
 ROLES: tuple[Role, ...] = get_args(Role)
+FIT_ROLES: tuple[Role, ...] = ("train", "val", "tune")
 
 Split = Literal["official", "patient", "image"]
 
@@ -55,8 +56,8 @@ def assign_roles(
     ``official``: the data set's own ``role`` where it gives one; else test is the official test list, and
     the rest is train / val / tune = 70 / 10 / 20 by a hash of the patient. A data set that has neither is
     split by ``patient``: 20% of the patients are test, by another hash, and the rest as before. Under both
-    an image's role does not depend on what other images are at hand. ``image``: train / val / test =
-    72 / 8 / 20 of the images, stratified on the first letters of their ``labels``; a patient's images
+    an image's role does not depend on what other images of the data set are used. ``image``: train / val /
+    test = 72 / 8 / 20 of the images, stratified on the first letters of their ``labels``; a patient's images
     come into several roles, and there is no tune.
     """
     roles: Sequence[str]

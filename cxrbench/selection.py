@@ -1,13 +1,16 @@
 """What a run uses of a data set: which images, with which labels, in which roles.
 
 Images and roles follow from the data set as it is published, and labels that are laid over it change
-labels alone: a corrected test label trains nothing again.
+labels alone: a corrected test label trains nothing again. Where a run is tested on another data set, its
+exclusions and labels hold for both; an id that is of neither is refused only where all are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +21,7 @@ from cxrbench.interfaces import Sampler
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
 from cxrbench.registry import Registry
-from cxrbench.roles import Role, Split, assign_roles
+from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
 from cxrbench.specs import RunSpec, keyed
 from cxrbench.training.randomness import hash_ids, sampler_draws
@@ -34,7 +37,6 @@ class Selection:
         overlay: labels that take the place of the data set's.
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
-        needs: the roles that must have images.
     """
 
     split: Split = "official"
@@ -42,7 +44,14 @@ class Selection:
     overlay: LabelOverlay | None = None
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
-    needs: tuple[Role, ...] = ("train", "val", "test")
+
+    root_option: ClassVar[str] = "--data-root"
+    """What gives the folder of the data set's files."""
+
+    @property
+    def files(self) -> tuple[list[str], str]:
+        """What its files say, as part of a key."""
+        return sorted(self.exclude), self.overlay.version if self.overlay else ""
 
     def of(self, collection: Collection) -> Selected:
         """What is left of a data set.
@@ -50,35 +59,54 @@ class Selection:
         Raises:
             UsageError: the labels or the sampler do not fit the data set.
         """
-        own, notes = collection.labels, [*collection.notes]
-        excluded = own.index.isin(list(self.exclude))
+        whole, notes = collection.manifest, [*collection.notes]
+        own = collection.labels[~whole.index.isin(list(self.exclude))]
+        excluded = len(whole) - len(own)
         if self.exclude:
-            strangers = len(self.exclude) - int(excluded.sum())
+            strangers = len(self.exclude) - excluded
             absent = f"; {strangers:,} more ids name none at hand" if strangers else ""
-            notes.append(f"Images excluded by name: {excluded.sum():,}{absent}.")
-        own = own[~excluded]
+            notes.append(f"Images excluded by name: {excluded:,}{absent}.")
         # By the data set's own labels, so that corrected ones do not change which images stand where.
         draws = sampler_draws(hash_ids(own.index), "subset")
         kept = self.sampler.subset(own.to_numpy(np.float64), collection.task.classes, draws)
         if not kept.all():
             notes.append(f"The sampler {self.sampler_name} uses {kept.sum():,} of {len(kept):,} images.")
         own = own[kept].sort_index()
-        manifest = collection.manifest.loc[own.index]
-        labels, version = own, collection.label_version
-        if self.overlay is not None:
-            labels, note = self.overlay.apply(own, collection.task)
-            version = f"{version} + {self.overlay.version}"
-            notes.append(note)
-        left = replace(
-            collection,
-            manifest=manifest,
-            labels=labels,
-            boxes=collection.boxes[collection.boxes["image_id"].isin(own.index)],
-            label_version=version,
-            notes=tuple(notes),
+        left = collection.only(own.index)
+        if self.split == "image":
+            roles = assign_roles(left.manifest, own, "image")
+        else:
+            # Of all images, so that what is left out decides no role of the others.
+            roles = assign_roles(whole, split=self.split).loc[own.index]
+        left = self._relabelled(replace(left, notes=tuple(notes)))
+        return Selected(left, roles, whole.index, excluded, int((~kept).sum()))
+
+    def _relabelled(self, collection: Collection, of: str = "") -> Collection:
+        """With the overlay's labels where it tells of an image; the note on it begins with ``of``."""
+        if self.overlay is None or set(self.overlay.image_ids).isdisjoint(collection.labels.index):
+            return collection
+        labels, note = self.overlay.apply(collection.labels, collection.task)
+        version = f"{collection.label_version} + {self.overlay.version}"
+        return replace(
+            collection, labels=labels, label_version=version, notes=(*collection.notes, f"{of}{note}")
         )
-        roles = assign_roles(manifest, own, self.split)
-        return Selected(left, roles, int(excluded.sum()), int((~kept).sum()))
+
+    def require_matches(self, *selected: Selected) -> None:
+        """Refuse files of ids that name no image of what was selected from, in any of these data sets.
+
+        Raises:
+            UsageError: none of the excluded images, or none of those with other labels, is at hand.
+        """
+        files: dict[str, Iterable[str]] = {
+            "--exclude": self.exclude,
+            "--labels": [] if self.overlay is None else self.overlay.image_ids,
+        }
+        for option, ids in files.items():
+            if set(ids) and all(set(ids).isdisjoint(each.image_ids) for each in selected):
+                raise UsageError(
+                    f"The file of {option} names no image at hand: its ids are like {min(ids)}, the data's "
+                    f"like {selected[0].image_ids.min()}; correct its ids."
+                )
 
 
 @dataclass(frozen=True)
@@ -88,12 +116,14 @@ class Selected:
     Attributes:
         collection: what is left, sorted by image id.
         roles: the role of each image.
+        image_ids: of all images of the data set, those that were left out too.
         excluded: how many images were left out by name.
         sampled_out: how many images the sampler left out.
     """
 
     collection: Collection
     roles: pd.Series[str]
+    image_ids: pd.Index[str]
     excluded: int
     sampled_out: int
 

@@ -15,7 +15,7 @@ from torch import nn
 from cxrbench.canonical import digest
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
-from cxrbench.external import ExternalTest, external_passport, unmapped
+from cxrbench.external import ExternalTest, external_passport, patients_seen, unmapped
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
@@ -25,7 +25,6 @@ from cxrbench.interfaces import (
     Sampler,
     ThresholdStrategy,
 )
-from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, instantiate
 from cxrbench.pixels.cache import ImageCache
 from cxrbench.pixels.identities import Identities
@@ -35,7 +34,7 @@ from cxrbench.predictions import Predictions
 from cxrbench.registry import KINDS, Kind, Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES, Role
-from cxrbench.selection import Selection, read_exclusions
+from cxrbench.selection import selection_of
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.steps import Steps, steps_of
@@ -95,37 +94,31 @@ class Workflow:
             CxrbenchError: the data set cannot be read, or too little of it is left.
             UsageError: a file of the spec is missing, or does not fit the data set.
         """
-        exclude = read_exclusions(Path(spec.exclude)) if spec.exclude else frozenset()
-        overlay = LabelOverlay.read(Path(spec.labels)) if spec.labels else None
+        selection = selection_of(spec, self.registry)
         identity = keyed(spec.dataset, "dataset", self.registry)
         sampler = keyed(spec.sampler, "sampler", self.registry)
-        key = digest([identity, spec.split, sorted(exclude), overlay and overlay.version, sampler])
+        key = digest([identity, spec.split, *selection.files, sampler])
         if key not in self._opened:
-            selection = Selection(
-                split=spec.split,
-                exclude=exclude,
-                overlay=overlay,
-                sampler=instantiate(self.registry.find("sampler", spec.sampler.name), spec.sampler.options),
-                sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
-            )
             dataset: Dataset = instantiate(
                 self.registry.find("dataset", spec.dataset.name), spec.dataset.options
             )
             self._open(key, Data(dataset, identity, self.data_root, self.store, selection), identity)
         return self._opened[key]
 
-    def open_test(self, use: Use, task: Task) -> OpenedData:
-        """What can be tested on of another data set, for networks of this task.
+    def open_test(self, spec: RunSpec, use: Use, task: Task) -> OpenedData:
+        """What a run of a network of this task can be tested on of another data set.
 
         Raises:
             CxrbenchError: the data set cannot be read.
-            UsageError: it has no test image, or no finding of the task.
+            UsageError: it has no test image, or no finding of the task, or a file of the spec is missing or
+                does not fit it.
         """
+        own = selection_of(spec, self.registry)
         identity = keyed(use, "dataset", self.registry)
-        key = digest([identity, task.kind, task.classes])
+        key = digest([identity, task.kind, task.classes, *own.files])
         if key not in self._opened:
             dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
-            selection = ExternalTest(task=task)
+            selection = ExternalTest(exclude=own.exclude, overlay=own.overlay, task=task)
             self._open(key, Data(dataset, identity, self.test_data_root, self.store, selection), identity)
         return self._opened[key]
 
@@ -154,7 +147,9 @@ class Workflow:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
         opened = self.open(spec)
-        tested = self.open_test(spec.test_dataset, opened.data.task) if spec.test_dataset else opened
+        tested = opened
+        if spec.test_dataset:
+            tested = self.open_test(spec, spec.test_dataset, opened.data.task)
         job = Job(self, spec, backbone, opened, tested)
         if spec.training.batch_size == "auto":
             job = Job(self, self._with_batch_size(job), backbone, opened, tested)
@@ -240,6 +235,8 @@ class Job:
         self._tested, self._test = tested, tested.data
         for data in (self._data, self._test):
             data.require_sound()
+        self._data.require_matches(self._test)
+        self._data.require_roles("train", "val", *(() if spec.test_dataset else ("test",)))
         self._data.require_tune(spec.tune)
         self._backbone = backbone
         self._losses: tuple[Loss, ...] = (
@@ -296,7 +293,9 @@ class Job:
         own = self._data.passport(self.spec.tune)
         if not self.spec.test_dataset:
             return own
-        return external_passport(own, self._test.passport(self.spec.tune))
+        pixels = (self.images.identities, self.test_images.identities) if self.takes_images else None
+        seen = patients_seen(self._data, self._test, pixels)
+        return external_passport(own, self._test.passport(self.spec.tune), seen)
 
     @cached_property
     def steps(self) -> Steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections import Counter
 
 import numpy as np
@@ -96,15 +97,16 @@ def test_patients_shared_between_roles_are_a_leak():
         "train/test": 1,
         "val/test": 1,
     }
-    assert found.shared_patients == problems(found)["shared_patients"].count == 3
+    assert found.shared_patients == 3
+    assert problems(found)["shared_patients"].count == 1
     assert problems(found)["shared_patients"].examples == ("a",)
     assert not found.clean
 
 
 def test_what_reading_found_is_reported_and_decides():
     note, conflict = (
-        Problem("duplicate_rows", 2, ("a0",)),
-        Problem("label_conflict", 1, ("b0",), serious=True),
+        Problem("duplicate_rows", ("a0", "a1")),
+        Problem("label_conflict", ("b0",), serious=True),
     )
     assert audited(collection(problems=(note,))).clean
     found = audited(collection(problems=(note, conflict)))
@@ -143,7 +145,7 @@ def test_the_same_picture_in_another_file_format_is_a_duplicate(files):
     Image.fromarray(GREY).save(files / "d0", format="TIFF")
     found = looked_at(collection(), files)
     assert found.pixels.duplicates == (("a0", "d0"),)
-    assert problems(found)["duplicate_images"] == Problem("duplicate_images", 2, ("a0", "d0"), serious=True)
+    assert problems(found)["duplicate_images"] == Problem("duplicate_images", ("a0", "d0"), serious=True)
     assert not found.clean
 
 
@@ -161,7 +163,7 @@ def test_one_picture_of_two_patients_in_one_role_is_serious(files):
 def test_one_picture_twice_of_one_patient_in_one_role_is_a_note(files):
     Image.fromarray(GREY).save(files / "a1", format="PNG")
     found = looked_at(collection(), files)
-    assert problems(found)["repeated_images"] == Problem("repeated_images", 2, ("a0", "a1"))
+    assert problems(found)["repeated_images"] == Problem("repeated_images", ("a0", "a1"))
     assert found.clean
 
 
@@ -186,7 +188,22 @@ def test_damage_is_named_and_hides_no_other_image(files, content, what):
     found = looked_at(collection(), files)
     assert list(found.pixels.damaged) == ["b0"]
     assert what in found.pixels.damaged["b0"]
-    assert problems(found)["damaged_images"] == Problem("damaged_images", 1, ("b0",), serious=True)
+    assert problems(found)["damaged_images"] == Problem("damaged_images", ("b0",), serious=True)
+
+
+def test_a_file_that_needs_another_package_hides_no_other_image(files, monkeypatch):
+    (files / "b0").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    found = looked_at(collection(), files)
+    assert found.pixels.images == 5
+    assert "pip install" in found.pixels.damaged["b0"]
+    assert list(found.pixels.damaged) == ["b0"]
+
+
+def test_a_problem_of_images_that_are_excluded_is_none():
+    whole = collection(problems=(Problem("label_conflict", ("b0",), serious=True),))
+    assert not audited(whole).clean
+    assert audited(whole, Selection(exclude=frozenset({"b0"}))).clean
 
 
 def test_a_file_that_is_gone_counts_as_damaged(files):

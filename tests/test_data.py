@@ -140,8 +140,30 @@ def test_a_part_of_the_data_keeps_its_roles(tmp_path):
 
 def test_a_data_set_without_images_for_a_role_is_refused(tmp_path):
     names = collection().manifest.query("official == 'test'").index
-    with pytest.raises(CxrbenchError, match="has no images for test"):
-        data(tmp_path, collection(drop=list(names)))
+    without = data(tmp_path, collection(drop=list(names)))
+    without.require_roles("train", "val")
+    with pytest.raises(CxrbenchError, match=r"has no images for test .*add images of both official lists"):
+        without.require_roles("train", "val", "test")
+
+
+def test_what_to_do_about_a_role_without_images_depends_on_how_roles_are_given(tmp_path):
+    for column, value, remedy in (
+        ("official", None, "; add images of more patients, or give another --split"),
+        ("role", "train", "; give images these roles in its table, or"),
+    ):
+        made = collection(patients=1)
+        made.manifest[column] = value
+        with pytest.raises(CxrbenchError, match=remedy):
+            data(tmp_path, made).require_roles("train", "val", "test")
+
+
+def test_the_version_of_labels_and_other_facts_change_no_label_s_key(tmp_path):
+    one = data(tmp_path)
+    made = replace(collection(), label_version="made 2")
+    made.manifest["age"] += 1
+    other = data(tmp_path, made)
+    assert [one.label_step(role).id for role in ROLES] == [other.label_step(role).id for role in ROLES]
+    assert other.passport("tune").label_version == "made 2"
 
 
 def test_opening_a_data_set_writes_nothing(tmp_path):
@@ -224,7 +246,7 @@ def test_a_changed_setting_changes_the_keys_of_the_stages_that_use_it(tmp_path, 
     assert [stage for stage in ALL if before[stage] != after[stage]] == changed
 
 
-def test_a_changed_box_is_another_manifest_and_trains_nothing(tmp_path, monkeypatch):
+def test_a_changed_box_is_the_same_run(tmp_path, monkeypatch):
     class Moved(Phantom):
         def read(self, root):
             found = super().read(root)
@@ -234,7 +256,7 @@ def test_a_changed_box_is_another_manifest_and_trains_nothing(tmp_path, monkeypa
     monkeypatch.setattr("cxrbench.datasets.phantom.Phantom", Moved)
     other = job_of(tmp_path).steps
     assert one.evaluation.id == other.evaluation.id
-    assert one.run.id != other.run.id
+    assert one.run.id == other.run.id
 
 
 def test_another_image_size_is_another_network_where_it_sees_images(tmp_path):

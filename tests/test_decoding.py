@@ -89,6 +89,25 @@ def test_16_bits_are_scaled_and_not_clipped():
     assert pixels.tolist() == [np.round(levels[0] / 65535 * 255).astype(int).tolist()]
 
 
+@pytest.mark.parametrize(
+    ("greatest", "white"), [(255, 255), (256, 1023), (900, 1023), (4095, 4095), (4096, 65535)]
+)
+def test_files_of_16_bits_that_hold_fewer_are_scaled_by_those(greatest, white):
+    levels = np.linspace(0, greatest, 9).astype(np.uint16)[None]
+    expected = np.round(levels / white * 255).astype(int).tolist()
+    assert grey_image(png(levels), "deep").tolist() == expected
+    assert grey_image(saved(Image.fromarray(levels), "TIFF"), "deep").tolist() == expected
+
+
+@pytest.mark.parametrize(("depth", "colour", "width"), [(8, 0, 4), (16, 0, 2), (8, 2, 4), (1, 0, 32)])
+def test_sound_rows_that_end_early_are_truncated(depth, colour, width):
+    row = bytes(range(1, 1 + width * depth * (3 if colour == 2 else 1) // 8))
+    assert grey_image(raw_png(width, 3, depth, colour, [row] * 3), "x").shape == (3, width)
+    for rows in ([row] * 2, [row, row, row[:-1]]):
+        with pytest.raises(DamagedImageError, match="is truncated"):
+            grey_image(raw_png(width, 3, depth, colour, rows), "x")
+
+
 @pytest.mark.parametrize(("colour", "samples"), [(4, 2), (2, 3), (6, 4)])
 def test_16_bits_with_alpha_or_colours(colour, samples):
     rows = [b"".join(struct.pack(">H", level * 257) * samples for level in row) for row in GREY.tolist()]
@@ -246,6 +265,11 @@ def test_a_flat_dicom_is_flat():
 def test_a_dicom_cut_short_is_named(damage):
     with pytest.raises(DamagedImageError, match=r"The image scan-7 is a damaged DICOM file"):
         grey_image(damage(dicom(LEVELS)), "scan-7")
+
+
+def test_a_dicom_that_claims_too_much_is_named():
+    with pytest.raises(DamagedImageError, match="claims over"):
+        grey_image(dicom(LEVELS, Rows=40_000, Columns=40_000), "scan-7")
 
 
 @pytest.mark.parametrize("tags", [{"PhotometricInterpretation": "RGB"}, {"NumberOfFrames": 2}])

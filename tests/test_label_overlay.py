@@ -30,6 +30,21 @@ def test_cells_replace_labels_and_empty_ones_leave_them(tmp_path):
     assert note == "panel.csv tells 3 images (1 of them not at hand) and changes 4 labels."
 
 
+def test_a_published_file_of_yes_and_no_with_other_columns(tmp_path):
+    text = "Image ID,Reader,Mass,Airspace opacity\na.png,3,NO,YES\nb.png,3,Yes,NO\n"
+    labels, note = applied(tmp_path, text)
+    assert labels[:2] == [[0, 0, 0], [1, 1, 0]]
+    assert note == (
+        "panel.csv tells 2 images and changes 2 labels; not findings, and not used: Reader, Airspace opacity."
+    )
+
+
+def test_label_strings_with_other_columns(tmp_path):
+    labels, note = applied(tmp_path, "Image Index,Patient ID,Finding Labels\na.png,3,Infiltration\n")
+    assert labels[0] == [0, 1, 0]
+    assert note.endswith("not used: Patient ID.")
+
+
 def test_minus_one_is_unknown(tmp_path):
     labels, note = applied(tmp_path, "Image Index,Mass\na.png,-1\nb.png,0\n")
     assert np.isnan(labels[0][0])
@@ -56,13 +71,15 @@ def test_no_finding_may_be_a_class_of_its_own(tmp_path):
     ("text", "message"),
     [
         ("name,Mass\na.png,1\n", "has no column with image ids; it takes image_id or Image Index"),
-        ("image_id,Mass,Reader\na.png,1,7\n", "has the column 'Reader', which is no finding; it takes"),
+        ("image_id,Reader\na.png,7\n", "has no column that is a finding; it takes"),
         ("image_id,Mass,mass\na.png,1,1\n", "has two columns of Mass"),
-        ("image_id,Mass\na.png,yes\n", "has 'yes' under 'Mass' for image a.png"),
+        ("image_id,Mass\na.png,Maybe\n", "has 'Maybe' under 'Mass' for image a.png"),
         ("image_id,Mass\na.png,1\na.png,0\n", "has the image a.png twice"),
         ("image_id,Finding Labels,Mass\na.png,Mass,1\n", "has 'Mass' beside 'Finding Labels'"),
         ("image_id,Finding Labels\na.png,Mass|Covid\n", "has the label 'Mass|Covid'; the classes are Mass"),
         ("", "cannot be read as CSV"),
+        ("image_id,Mass\na.png,1,\n", "more cells than its header"),
+        ("image_id,Mass\na.png,1\nb.png,1,0\n", "cannot be read as CSV"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_by_name(tmp_path, text, message):

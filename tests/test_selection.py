@@ -1,12 +1,14 @@
 """Which images a run uses: exclusions, samplers, splits and labels laid over, alone and in a store's keys."""
 
 import json
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from conftest import PHANTOM, invoke, job_of, run
 from test_data import ALL, keys
 
+from cxrbench.collection import Problem
+from cxrbench.datasets.phantom import Phantom
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.selection import Selection, read_exclusions
 
@@ -39,9 +41,42 @@ def test_excluded_images_are_nowhere(tmp_path):
 
 def test_the_path_of_an_excluding_file_is_in_no_key(tmp_path):
     for name in ("one.txt", "two.txt"):
-        (tmp_path / name).write_text("phantom-000000_000\n")
+        (tmp_path / name).write_text("phantom-000001_000\n")
     one, two = (keys(job_of(tmp_path, exclude=str(tmp_path / name))) for name in ("one.txt", "two.txt"))
     assert one == two
+
+
+@pytest.mark.parametrize(
+    ("option", "text"), [("exclude", "00000001_000\n"), ("labels", "image_id,Mass\n00000001_000,1\n")]
+)
+def test_a_file_that_matches_no_image_is_refused(tmp_path, option, text):
+    (tmp_path / "file").write_text(text)
+    said = rf"The file of --{option} names no image .*like 00000001_000, the data's like phantom-000001_000"
+    with pytest.raises(UsageError, match=said):
+        job_of(tmp_path, **{option: str(tmp_path / "file")})
+
+
+def test_what_is_left_out_decides_no_role_of_the_others():
+    """A data set of which only the test images have a role."""
+    whole = Phantom(train_val=30, test=20).read(None)
+    manifest = whole.manifest.assign(official=whole.manifest["official"].where(lambda o: o == "test", None))
+    whole = replace(whole, manifest=manifest)
+    test = frozenset(manifest.index[manifest["official"] == "test"])
+    roles, rest = (Selection(exclude=exclude).of(whole).roles for exclude in (frozenset(), test))
+    assert rest.equals(roles[~roles.index.isin(list(test))])
+    assert "test" not in set(rest)
+
+
+def test_what_is_serious_about_images_that_are_left_out_does_not_matter():
+    whole = Phantom(train_val=30, test=20).read(None)
+    one, *others = whole.manifest.index
+    problems = (Problem("label_conflict", (one,), serious=True), Problem("duplicate_rows", (one,)))
+    whole = replace(whole, problems=problems)
+    with pytest.raises(CxrbenchError, match=rf"label_conflict \(1, such as {one}\)"):
+        Selection(exclude=frozenset(others[:5])).of(whole).collection.require_sound()
+    left = Selection(exclude=frozenset({one})).of(whole).collection
+    left.require_sound()
+    assert left.problems == problems[1:]
 
 
 def overlay(folder, job, role, name="panel.csv"):
@@ -187,17 +222,3 @@ def config(folder, **settings):
     path = folder / "settings.toml"
     path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
     return path
-
-
-def test_boxes_are_read_by_role_and_logged(tmp_path):
-    data = job_of(tmp_path)._data
-    data.publish()
-    everywhere = data._collection.boxes
-    parts = [data.boxes(role, "explain/x", "evaluate") for role in ("train", "val", "tune", "test")]
-    assert sum(map(len, parts)) == len(everywhere) > 0
-    assert set(parts[-1]["image_id"]) <= set(data.image_ids("test"))
-    log = [json.loads(line) for line in (tmp_path / "label_reads.jsonl").read_text().splitlines()]
-    assert [(line["role"], line["labels"]) for line in log][-1] == ("test", data.manifest_step.id)
-    with pytest.raises(CxrbenchError, match="must not be fitted on the test role"):
-        data.boxes("test", "explain/x", "fit")
-    assert np.isfinite(parts[0]["x"]).all()

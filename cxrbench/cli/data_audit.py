@@ -43,7 +43,7 @@ file is damaged, or labels conflict; what else is odd, and images that are not t
     "--write-exclude",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the ids of damaged images, one a line, as 'cxrbench run --exclude' takes them.",
+    help="Write the ids of damaged and of excluded images, as 'cxrbench run --exclude' takes them.",
 )
 @common
 def audit(
@@ -70,6 +70,7 @@ def audit(
     selection = selection_of(check({**recommended, **asked}), registry)
     whole = dataset.read(data_root)
     selected = selection.of(whole)
+    selection.require_matches(selected)
     pixels = None
     if not no_images:
         pixels = look_at(dataset, data_root, selected.collection.manifest, output.reporter)
@@ -77,7 +78,9 @@ def audit(
     if write_exclude is not None and pixels is not None:
         from cxrbench.files import write_text
 
-        write_text(write_exclude, "".join(f"{image_id}\n" for image_id in pixels.damaged))
+        # With those that are excluded already, so that the file replaces the other.
+        left_out = sorted(selection.exclude | pixels.damaged.keys())
+        write_text(write_exclude, "".join(f"{image_id}\n" for image_id in left_out))
     output.document(found.record())
     output.show(*audit_tables(found))
     if not found.clean:

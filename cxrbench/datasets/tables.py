@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,30 @@ def read_text_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise CxrbenchError(f"There is no table {path}; correct its name or put it there.")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return text_cells(path)
     except (ValueError, OSError) as error:
         short = " ".join(str(error).split())
         raise CxrbenchError(f"{path} cannot be read as a table ({short}); download it again.") from error
+
+
+def text_cells(path: Path) -> pd.DataFrame:
+    """As :func:`read_text_table`, of a file that is there.
+
+    A row may lack cells at its end, as those of NIH lack that of the empty last head; none may have more.
+
+    Raises:
+        ValueError: it is no table, or a row has more cells than the header.
+        OSError: it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # Where all rows had more cells than the header, pandas would take the first column for an index.
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
+    except pd.errors.ParserWarning as warning:
+        raise ValueError(
+            "its rows have more cells than its header, such as one after a last comma"
+        ) from warning
     # A short row's missing cells are NaN whatever is said of text that looks like it.
     table = table.fillna("").rename(columns=str.strip)
     for column in table:

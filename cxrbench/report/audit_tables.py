@@ -31,6 +31,7 @@ _ADVICE = {
     "duplicate_rows": "rows of one image that agree: one is kept",
     "missing_rows": "images without a row in the label table: they are left out",
     "incomplete_rows": "rows without image, patient or labels: they are left out",
+    "roleless_rows": "rows without a role in a table that gives roles: they are left out",
     "unlisted_images": "images in no list: they are left out",
     "implausible_age": "ages that are none: they count as unknown",
     "missing_labels": "images with labels that are not known: losses and figures leave these out",

@@ -191,6 +191,8 @@ def _caption(record: Mapping[str, Any]) -> str:
     passport = record["passport"]
     shared = {pair: count for pair, count in passport["shared_patients"].items() if count}
     leak = f"; PATIENTS SHARED: {shared}" if shared else ""
+    if None in passport["shared_patients"].values():
+        leak += "; patients shared with training: not known"
     covered, findings = record["metrics"]["auc_findings"], len(record["per_finding"])
     few = (
         "" if covered == findings else f"; AUC and AP of {covered} of {findings} (the others have one class)"

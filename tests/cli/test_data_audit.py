@@ -79,6 +79,14 @@ def test_damaged_files_are_found_named_and_written_as_an_exclude_list(odd, tmp_p
     again = audit(odd, "--json", "--exclude", listed)
     assert again.exit_code == 0
     assert sum(role["images"] for role in again.json["roles"].values()) == 6
+    images[6].write_bytes(b"")
+    both = tmp_path / "both.txt"
+    assert audit(odd, "--json", "--exclude", listed, "--write-exclude", both).exit_code == 1
+    assert both.read_text().split() == [*damaged, images[6].name]
+    listed.write_text("00000003_000\n")
+    refused = audit(odd, "--exclude", listed)
+    assert refused.exit_code == 2
+    assert "--exclude names no image at hand" in refused.stderr
 
 
 def add_rows(root: Path, *rows: str) -> None:

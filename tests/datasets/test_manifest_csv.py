@@ -11,6 +11,7 @@ from PIL import Image
 
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.selection import Selection
 from cxrbench.sources import read_source
 
 HEADER = "path,subject,sex,years,view,Pleural Effusion,Fracture,split,site"
@@ -91,7 +92,6 @@ def test_a_mapped_table(root):
     assert [(p.kind, p.examples, p.serious) for p in made.problems] == [
         ("implausible_age", ("b/4.png",), False)
     ]
-    assert "There is no tune role: thresholds are fitted with --tune val." in made.notes
 
 
 def test_images_are_decoded(root):
@@ -141,11 +141,22 @@ def test_a_table_of_images_and_labels_alone(root):
 
 def test_train_and_test_alone_are_official_lists(root):
     made = bare(root, "path,split,Mass", "a/1.png,train,1", "b/3.png,TEST,0", "b/4.png,,0")
-    assert list(made.manifest["official"]) == ["train_val", "test", None]
+    assert list(made.manifest["official"]) == ["train_val", "test"]
     assert made.manifest["role"].isna().all()
 
 
-def test_all_four_roles_need_no_note(root):
+def test_rows_without_a_role_are_left_out_and_said_where_others_have_one(root):
+    """Else roles drawn for them would take patients of test into train, and make a tune of a few images."""
+    rows = ("a/1.png,p1,test,1", "a/2.png,p1,,0", "b/3.png,p2,train,1", "b/4.png,p3,val,0")
+    made = bare(root, "path,patient,split,Mass", *rows)
+    assert dict(Selection().of(made).roles) == {"a/1.png": "test", "b/3.png": "train", "b/4.png": "val"}
+    assert "Rows without a role: 1; they are left out." in made.notes
+    blank = bare(root, "path,patient,split,Mass", *(f"{n},{n},,1" for n in ("a/1.png", "a/2.png")))
+    assert len(blank.manifest) == 2
+    assert blank.manifest[["role", "official"]].isna().all(axis=None)
+
+
+def test_all_four_roles(root):
     rows = (
         f"{name},{role},1"
         for name, role in zip(
@@ -154,7 +165,6 @@ def test_all_four_roles_need_no_note(root):
     )
     made = bare(root, "path,split,Mass", *rows)
     assert list(made.manifest["role"]) == ["train", "val", "tune", "test"]
-    assert not any("tune" in note for note in made.notes)
 
 
 def test_findings_in_one_column(root):
@@ -164,10 +174,36 @@ def test_findings_in_one_column(root):
         "a/1.png,Infiltrate| mass ",
         "a/2.png,No Finding",
         "b/3.png,",
-        "b/4.png,Scoliosis",
+        "b/4.png,Edema",
     )
-    assert made.task.classes == ("Infiltration", "Scoliosis", "Mass")
-    assert values(made.labels) == [[1, 0, 1], [0, 0, 0], [None] * 3, [0, 1, 0]]
+    assert made.task.classes == ("Edema", "Infiltration", "Mass")
+    assert values(made.labels) == [[0, 1, 1], [0, 0, 0], [None] * 3, [1, 0, 0]]
+
+
+def test_free_text_is_no_findings_unless_told(root):
+    rows = ("a/1.png,Mass seen; stable,1", "a/2.png,nothing new,0")
+    for header in ("path,findings,tumour", "path,Labels,tumour"):
+        with pytest.raises(
+            UsageError, match=r"no known finding; name in a TOML .*columns\.labels.*\(findings\)"
+        ):
+            bare(root, header, *rows)
+        mapped = 'table = "ours.csv"\n[findings]\nMass = "tumour"'
+        assert values(read(write(root, rows, header, mapped)).labels) == [[1], [0]]
+    # Columns of known findings come before it.
+    assert values(bare(root, "path,findings,Mass", *rows).labels) == [[1], [0]]
+    told = 'table = "ours.csv"\n[columns]\nlabels = "findings"'
+    assert read(write(root, rows, "path,findings,x", told)).task.classes == (
+        "Mass seen; stable",
+        "nothing new",
+    )
+
+
+def test_a_mapped_text_that_is_in_no_row_is_refused(root):
+    config = 'table = "ours.csv"\n[columns]\nlabels = "findings"\n[findings]\nMass = "Tumor"'
+    with pytest.raises(
+        UsageError, match=r"'Tumor' in no row of the column 'findings', .*; correct it under findings"
+    ):
+        read(write(root, ("a/1.png,Tumour", "a/2.png,No Finding"), "path,findings", config))
 
 
 def test_findings_in_one_column_by_a_map_and_a_separator(root):
@@ -209,7 +245,7 @@ def test_values_that_need_a_map(root):
 
 def test_a_single_label_task(root):
     rows = ("a/1.png,Normal", "a/2.png,No Finding", "b/3.png,Pneumonia", "b/4.png,")
-    config = 'table = "ours.csv"\ntask = "singlelabel"'
+    config = 'table = "ours.csv"\ntask = "singlelabel"\n[columns]\nlabels = "labels"'
     made = read(write(root, rows, "path,labels", config))
     assert made.task.kind == "singlelabel"
     assert made.task.classes == ("No Finding", "Normal", "Pneumonia")
@@ -315,7 +351,7 @@ def test_the_toml_may_lie_elsewhere_with_its_table(root, tmp_path_factory, monke
     pd.testing.assert_frame_equal(read(root).manifest, expected.manifest)
 
 
-LABELS = st.lists(st.sampled_from(["Mass", "nodule", "Scoliosis", "Pleural effusion"]), max_size=4)
+LABELS = st.lists(st.sampled_from(["Mass", "nodule", "Oedema", "Pleural effusion"]), max_size=4)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -57,6 +57,15 @@ def test_a_table_is_text_without_blanks_around_it(tmp_path):
     assert read_text_table(tmp_path / "t.csv").to_dict("list") == {"a": ["01", "x"], "b": ["NA", ""]}
 
 
+def test_a_row_with_more_cells_than_the_header_is_refused_and_shifts_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("image,label\na,Mass,\nb,Edema,\n")
+    with pytest.raises(CxrbenchError, match="more cells than its header"):
+        read_text_table(tmp_path / "t.csv")
+    # As NIH publishes it: the last head is empty, and some rows lack its cell.
+    (tmp_path / "t.csv").write_text("image,label,\na,Mass,\nb,Edema\n")
+    assert list(read_text_table(tmp_path / "t.csv")["image"]) == ["a", "b"]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00", b'a,b\n1,2,3\n"'])
 def test_what_is_no_table_is_one_sentence(tmp_path, content):
     if content is not None:

@@ -76,7 +76,7 @@ class ManifestCsv:
             (table[columns["image"]][n] or f"row {n + 2}" for n in table.index[~complete]),
             "Rows without image or patient: {}; they are left out.",
         )
-        table = table[complete]
+        table = _with_role(table[complete], columns, odd)
         image = _paths(table[columns["image"]], told, path)
         here = image.isin(_present(root, image)).to_numpy()
         if not here.any():
@@ -165,6 +165,17 @@ def _present(root: Path, sources: pd.Series[str]) -> set[str]:
     }
 
 
+def _with_role(table: pd.DataFrame, columns: Mapping[str, str], odd: Oddities) -> pd.DataFrame:
+    """Rows that have a role, where any has."""
+    if "role" not in columns:
+        return table
+    told = table[columns["role"]] != ""
+    if not told.any():
+        return table
+    odd.add("roleless_rows", table[columns["image"]][~told], "Rows without a role: {}; they are left out.")
+    return table[told]
+
+
 def _facts(table: pd.DataFrame, columns: Mapping[str, str], told: ColumnMap, odd: Oddities) -> pd.DataFrame:
     """Patient, age, sex and view of each row; unknown where there is no such column."""
 
@@ -197,25 +208,22 @@ def _roles(
     Lists of train (or train_val) and test alone are official lists: val and tune are then drawn from train.
     """
     nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
-    if "role" not in columns:
+    if "role" not in columns or not table[columns["role"]].any():
         return nothing, nothing
     texts = table[columns["role"]]
     roles = known_or_none(texts, ROLE | folded(told.values.role))
-    strange = texts[roles.isna() & (texts != "")]
+    strange = texts[roles.isna()]
     if len(strange):
         raise UsageError(
             f"{path} has the role '{strange.iloc[0]}'; map it under values.role to train, val, tune, test or "
             "train_val."
         )
-    values = set(roles.dropna())
+    values = set(roles)
     official = roles.map(dict.fromkeys(values, "train_val") | {"test": "test"}).astype(object)
-    official = official.where(roles.notna(), None)
     if values <= {"train_val", "train", "test"} and len(values & {"train_val", "train"}) == 1:
         return official, nothing
     if "train_val" in values:
         raise UsageError(
             f"{path} has the role train_val besides {', '.join(values - {'train_val'})}; split it."
         )
-    if "tune" not in values:
-        odd.notes.append("There is no tune role: thresholds are fitted with --tune val.")
     return official, roles

@@ -82,6 +82,8 @@ class ColumnMap(BaseModel):
         separator: between the findings of the column ``labels``.
         columns: names of the columns.
         findings: column of each finding by its name, or, where there is a column ``labels``, the text in it.
+            Without them a column of a usual name for ``labels`` is read where no column is called like a
+            known finding, and only where all its texts are known findings.
         values: what values mean.
     """
 

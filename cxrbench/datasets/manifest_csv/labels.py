@@ -25,10 +25,13 @@ def read_labels(
         UsageError: there are no findings, two have one name, or a value is no label.
         CxrbenchError: an image of a single-label task has not one class.
     """
-    if "labels" in columns:
-        labels = _from_strings(table[columns["labels"]], told, path)
+    strings, known = columns.get("labels"), LABEL | folded(told.values.label)
+    found = _finding_columns(table, set(columns.values()), told, known)
+    # A column of free text is often called findings or labels: it comes last where the TOML does not name it.
+    if strings and (told.columns.labels or not any(_is_finding(name, told) for name in found)):
+        labels = _from_strings(table[strings], strings, told, path)
     else:
-        labels = _from_columns(table, set(columns.values()), told, path, odd)
+        labels = _from_columns(table, found, known, told, path, odd)
     if told.task == "singlelabel":
         sums = labels.sum(axis=1, skipna=False)
         if not (sums.isna() | (sums == 1)).all():
@@ -39,18 +42,32 @@ def read_labels(
     return labels
 
 
-def _from_strings(texts: pd.Series[str], told: ColumnMap, path: Path) -> pd.DataFrame:
+def _from_strings(texts: pd.Series[str], column: str, told: ColumnMap, path: Path) -> pd.DataFrame:
     """Labels of strings such as ``Mass|Nodule``; an empty one is unknown."""
     sets = {
         text: [part.strip() for part in text.split(told.separator) if part.strip()] for text in texts.unique()
     }
     healthy = NO_FINDING.casefold() if told.task == "multilabel" else None
+    found = {part for parts in sets.values() for part in parts}
     if told.findings:
         classes = _named(told.findings, path)
+        for text in told.findings.values():
+            if text not in found:
+                raise UsageError(
+                    f"{path} has '{text}' in no row of the column '{column}', where findings are named; "
+                    "correct it under findings."
+                )
     else:
-        found = {part for parts in sets.values() for part in parts if part.casefold() != healthy}
         classes = {}
-        for part in sorted(found):
+        for part in sorted(part for part in found if part.casefold() != healthy):
+            if not (
+                told.columns.labels or canonical_finding(part) or part.casefold() == NO_FINDING.casefold()
+            ):
+                raise UsageError(
+                    f"{path} has '{part[:60]}' in the column '{column}', which is no known finding; name "
+                    "in a TOML file the column of findings' names (columns.labels), or each finding's own "
+                    "column (findings)."
+                )
             classes.setdefault(canonical_finding(part) or part, []).append(part)
     vectors = {
         text: [float(any(own in parts for own in owns)) if parts else np.nan for owns in classes.values()]
@@ -61,19 +78,20 @@ def _from_strings(texts: pd.Series[str], told: ColumnMap, path: Path) -> pd.Data
 
 
 def _from_columns(
-    table: pd.DataFrame, taken: set[str], told: ColumnMap, path: Path, odd: Oddities
+    table: pd.DataFrame,
+    found: list[str],
+    known: Mapping[str, str],
+    told: ColumnMap,
+    path: Path,
+    odd: Oddities,
 ) -> pd.DataFrame:
     """Labels of one column a finding: 1, 0, -1 (uncertain), or empty (unknown)."""
-    known = LABEL | folded(told.values.label)
     if told.findings:
         classes = _named(told.findings, path)
         for (column,) in classes.values():
             require_column(column, table.columns, path)
     else:
-        candidates = [c for c in map(str, table.columns) if c not in taken]
-        # Columns of nothing but labels, some of them known; "No Finding" is no finding.
-        kept = [c for c in candidates if _holds_labels(table[c], known)]
-        classes = _named({c: c for c in kept if c.casefold() != NO_FINDING.casefold()}, path)
+        classes = _named({column: column for column in found}, path)
         odd.notes.append(f"Columns taken as findings: {', '.join(column for (column,) in classes.values())}.")
     values = {"1": 1.0, "0": 0.0, "-1": _MEANING[told.uncertain], "": np.nan}
     matrix = {}
@@ -87,6 +105,23 @@ def _from_columns(
             )
         matrix[name] = told_values.map(values).astype(np.float32)
     return _required(pd.DataFrame(matrix, index=table.index), path)
+
+
+def _finding_columns(
+    table: pd.DataFrame, taken: set[str], told: ColumnMap, known: Mapping[str, str]
+) -> list[str]:
+    """The columns that are findings: those that are told, or that hold labels alone, some of them known."""
+    columns = list(map(str, table.columns))
+    if told.findings:
+        return [column for column in columns if column in told.findings.values()]
+    # "No Finding" is no finding.
+    candidates = (c for c in columns if c not in taken and c.casefold() != NO_FINDING.casefold())
+    return [column for column in candidates if _holds_labels(table[column], known)]
+
+
+def _is_finding(column: str, told: ColumnMap) -> bool:
+    """Whether a column is surely one: by what is told, or by its name."""
+    return column in told.findings.values() or canonical_finding(column) is not None
 
 
 def _holds_labels(texts: pd.Series[str], known: Mapping[str, str]) -> bool:

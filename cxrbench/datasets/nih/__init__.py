@@ -169,8 +169,9 @@ def _labels(rows: pd.DataFrame, lists: Lists, odd: Oddities) -> tuple[pd.DataFra
     strange = np.flatnonzero(np.isnan(matrix[codes]).any(axis=1))
     odd.add(
         "unknown_label",
-        (f"{ids[row]}: {rows['labels'].iloc[row]}" for row in strange),
+        set(ids[strange]),
         serious=True,
+        told={ids[row]: rows["labels"].iloc[row] for row in strange},
     )
     told = pd.Series([vector.tobytes() for vector in matrix])[codes]
     conflicting = add_repeated_rows(odd, ids, told, facts)
