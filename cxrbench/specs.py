@@ -25,6 +25,12 @@ def _one_use(value: object) -> object:
     return value
 
 
+def _one_use_or_none(value: object) -> object:
+    """``none`` says in an axis, or over a file, that there is no other data set."""
+    use = _one_use(value)
+    return None if isinstance(use, Use) and use == Use(name="none") else use
+
+
 _AN_INTEGER = "constrained-int"
 """What pydantic calls the integer that a batch size may be, in the place of an error."""
 
@@ -112,7 +118,8 @@ class RunSpec(BaseModel):
             puts a patient's images into several roles.
         exclude: a text file of image ids, one a line, that are left out; empty for none.
         labels: a CSV file of labels that replace the data set's; empty for none.
-        test_dataset: another data set to evaluate on, with the findings that both have.
+        test_dataset: another data set to evaluate on, with the findings that both have; ``none`` evaluates
+            on the run's own.
         sampler: which images are used, and how often training sees each.
         preprocessing: what is done to each whole image.
         augmentation: what training sees of an image.
@@ -138,7 +145,7 @@ class RunSpec(BaseModel):
     split: Literal["official", "patient", "image"] = "official"
     exclude: str = ""
     labels: str = ""
-    test_dataset: OneUse | None = None
+    test_dataset: Annotated[Use | None, BeforeValidator(_one_use_or_none)] = None
     sampler: OneUse = Use(name="none")
     preprocessing: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
@@ -252,6 +259,14 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         raise UsageError(
             f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."
         ) from error
+
+
+def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:
+    """Options of each component that differ from its defaults, by kind, and a test data set's."""
+    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in KINDS}
+    if spec.test_dataset:
+        uses["test_dataset"] = (spec.test_dataset, "dataset")
+    return {name: keyed(use, kind, registry)["options"] for name, (use, kind) in uses.items()}
 
 
 def keyed(use: Use, kind: Kind, registry: Registry) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,10 @@ _AXES = {
     "augmentation": (_NAME, "What training sees of an image.  [default: affine]"),
     "calibrator": (_NAME, "What makes probabilities of logits.  [default: none]"),
     "thresholds": (_NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
-    "test-dataset": (_NAME, "Evaluate on the test images of other data, with the findings that both have."),
+    "test-dataset": (
+        _NAME,
+        "Evaluate on other data's test images, with the findings that both have; none: on its own.",
+    ),
     "seed": ("N,…", "Seed of weights, order, augmentation.  [default: 0]"),
     "split": ("official|patient|image", "How roles are given; image leaks patients.  [default: official]"),
     "image-size": ("PX,…", "Side of the network's input; recommended by the data set."),
@@ -80,7 +84,13 @@ def _folder(name: str, text: str) -> Callable[[F], F]:
 )
 @_folder("--data-root", "Folder of the data set's files.")
 @_axes
-@_folder("--test-data-root", "Folder of the files of --test-dataset.")
+@click.option(
+    "--test-data-root",
+    "test_data_roots",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the files of --test-dataset; of several, one for all or one each in their order.",
+)
 @_file("--exclude", "Text file of image ids, one a line, that are left out.")
 @_file("--labels", "CSV file of labels that take the place of the data set's.")
 @click.option(
@@ -104,7 +114,7 @@ def _folder(name: str, text: str) -> Callable[[F], F]:
 def run(
     dataset: str | None,
     data_root: Path | None,
-    test_data_root: Path | None,
+    test_data_roots: tuple[Path, ...],
     exclude: Path | None,
     labels: Path | None,
     settings: tuple[str, ...],
@@ -121,7 +131,7 @@ def run(
     """
     registry = output.components().registry
 
-    from cxrbench.grid import cells, parse_axis
+    from cxrbench.grid import cells, parse_axis, test_roots
     from cxrbench.specs import read_config
     from cxrbench.store import Store
 
@@ -130,12 +140,13 @@ def run(
     given |= {name: str(value) for name, value in shared.items() if value is not None}
     values = {name: parse_axis(name, texts) for name, texts in axes.items()}
     specs = cells(given, values, settings, registry)
+    roots = test_roots(specs, test_data_roots)
 
     from cxrbench.training.devices import device_of
     from cxrbench.workflow import Workflow
 
     store = Store(results, output.reporter)
-    workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, test_data_root)
+    workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, roots)
     if dry_run:
         _plan(workflow, specs, output)
     else:
@@ -206,9 +217,8 @@ def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
         failures.append(failure)
         output.reporter.error(failure.trace if output.debug else failure.reason)
 
-    run_cells(
-        specs, workflow.registry, workflow.job, lambda place, spec, job: plans.append(job.plan()), failed
-    )
+    make = partial(workflow.job, planned=True)
+    run_cells(specs, workflow.registry, make, lambda place, spec, job: plans.append(job.plan()), failed)
     trainings = {plan.train for plan in plans if plan.trains}
     disk = disk_bytes(plans)
     document: dict[str, Any] = {
