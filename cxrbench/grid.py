@@ -142,7 +142,7 @@ def _with(shared: Mapping[str, Any], values: Iterable[tuple[str, Any]]) -> dict[
     return cell
 
 
-def test_roots(specs: Sequence[RunSpec], roots: Sequence[Path]) -> dict[str, Path]:
+def roots_of(specs: Sequence[RunSpec], roots: Sequence[Path]) -> dict[str, Path]:
     """The folder of each test data set among cells, by name with options: one for all, or one each in order.
 
     Raises:

@@ -96,6 +96,7 @@ class Workflow:
         self.trainings = 0
         self.unfinished_trainings: set[str] = set()
         self._opened: dict[str, OpenedData] = {}
+        self._selections: dict[str, Selection] = {}
         self._batch_sizes: dict[str, int] = {}
         self._parameter_bytes: dict[str, int] = {}
 
@@ -107,11 +108,12 @@ class Workflow:
             UsageError: a file of the spec is missing, or does not fit the data set.
         """
         identity = keyed(spec.dataset, "dataset", self.registry)
-        sampler = keyed(spec.sampler, "sampler", self.registry)
-        key = digest([identity, spec.split, spec.exclude, spec.labels, sampler])
+        like = digest([spec.split, spec.exclude, spec.labels, keyed(spec.sampler, "sampler", self.registry)])
+        if like not in self._selections:
+            self._selections[like] = selection_of(spec, self.registry)
+        key = digest([identity, like])
         if key not in self._opened:
-            selection = selection_of(spec, self.registry)
-            self._open(key, spec.dataset, identity, self.data_root, selection)
+            self._open(key, spec.dataset, identity, self.data_root, self._selections[like])
         return self._opened[key]
 
     def open_test(self, use: Use, task: Task) -> OpenedData:
@@ -360,7 +362,9 @@ class Job:
         return Plan(
             spec=self.spec,
             options=self.options,
-            data=data_of(publish.data_record(self.spec, self.passport, self.trained_on)),
+            data=data_of(
+                publish.data_record(self.spec, self._tested.passport(self.spec.tune), self.trained_on)
+            ),
             unread=sum(images.unread for _, images in self._all_images),
             steps=tuple((step.stage, step.id, self._store.has(step)) for step in steps),
             train=self.steps.train.id if known else like,

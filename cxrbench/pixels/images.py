@@ -60,7 +60,7 @@ class Images:
             reporter: told of the work.
         """
         self._data = data
-        self.identities = identities
+        self._identities = identities
         self._preprocessing = preprocessing
         self._reporter = reporter
         self.cache = cache
@@ -69,18 +69,26 @@ class Images:
     @property
     def unread(self) -> int:
         """How many files must be read before their identity is known."""
-        return len(self._data.manifest) - len(self.identities.known)
+        return len(self._data.manifest) - len(self._identities.known)
 
     @property
     def missing_bytes(self) -> int:
         """Disk that preparing takes at most."""
         return len(self._missing(self._cached())) * self.cache.row_bytes
 
+    @property
+    def identities(self) -> pd.Series[str]:
+        """The identity of every image of the data set, by image id; images are prepared where need be."""
+        if self.unread:
+            self.prepare()
+        known, ids = self._identities.known, self._data.manifest.index
+        return pd.Series([known[image_id] for image_id in ids], index=ids, dtype="str")
+
     def seen(self, role: Role) -> str:
         """Hash of the pixels of a role's images, whatever the side; images are prepared where need be."""
         if self.unread:
             self.prepare()
-        return digest([self.cache.made, self.identities.hash_of(role)])
+        return digest([self.cache.made, self._identities.hash_of(role)])
 
     def open(self) -> NDArray[np.uint8]:
         """The pixels ``[rows, side, side]``, memory-mapped; images are prepared where need be."""
@@ -89,7 +97,7 @@ class Images:
 
     def rows(self, image_ids: pd.Index[str]) -> NDArray[np.int64]:
         """Where images stand in what :meth:`open` gives."""
-        known, rows = self.identities.known, self._cached()
+        known, rows = self._identities.known, self._cached()
         return np.array([rows[known[image_id]] for image_id in image_ids], dtype=np.int64)
 
     def prepare(self) -> None:
@@ -100,7 +108,7 @@ class Images:
         """
         if self._missing(self._cached()):
             with self.cache.writing() as writer:
-                self.identities.look_again()
+                self._identities.look_again()
                 self._fill(writer)
 
     def _cached(self) -> dict[str, int]:
@@ -112,7 +120,7 @@ class Images:
 
     def _missing(self, rows: Mapping[str, int]) -> list[Wanted]:
         """All images whose identity is not known or has no row."""
-        known = self.identities.known
+        known = self._identities.known
         images = (
             Wanted(image_id, source, known.get(image_id))
             for image_id, source in self._data.sources(self._data.manifest.index)
@@ -152,21 +160,21 @@ class Images:
 
     def _take_in(self, found: Found, writer: CacheWriter) -> None:
         if found.stamp is not None:
-            self.identities.learn(found.image_id, found.source, found.stamp, found.identity)
+            self._identities.learn(found.image_id, found.source, found.stamp, found.identity)
         # Two files with one content may have been decoded at once.
         if found.pixels is not None and found.identity not in writer.rows:
             writer.add(found.identity, found.pixels)
 
     def _commit(self, writer: CacheWriter) -> None:
         writer.commit()
-        self.identities.commit()
+        self._identities.commit()
 
     def _require_space(self, missing: Sequence[Wanted], rows: Iterable[str]) -> None:
         """Say the disk that new rows take at most, and refuse where there is none for those sure to come."""
         row_bytes, free = self.cache.row_bytes, shutil.disk_usage(self.cache.folder).free
         # Files that were never read here may be copies of images whose rows nobody else claims.
         unknown = sum(image.identity is None for image in missing)
-        unclaimed = len(set(rows) - set(self.identities.known.values()))
+        unclaimed = len(set(rows) - set(self._identities.known.values()))
         certain = len(missing) - min(unknown, unclaimed)
         if certain * row_bytes > free:
             raise CxrbenchError(

@@ -97,7 +97,9 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
     for kind in KINDS:
         name = record.get(kind, spec[kind]["name"])
         spec[kind] = Use(name=name, options=record["options"].get(kind, {}))
-    if spec["test_dataset"]:
+    if not spec["test_dataset"]:
+        spec["test_dataset"] = "none"
+    else:
         test = Use.model_validate(spec["test_dataset"])
         spec["test_dataset"] = Use(
             name=test.name, options=record["options"].get("test_dataset", test.options)
