@@ -477,6 +477,33 @@ def test_a_plan_leaves_a_batch_size_to_the_gpu_that_would_have_to_find_it(tmp_pa
     assert (plan.steps, plan.unread, plan.trains) == ((), 0, True)
 
 
+COUNTED = """
+import torch
+from cxrbench.hookspecs import hookimpl
+
+class Counted:
+    inputs, mean, std = ("patient",), (0.5,), (0.25,)
+
+    def build(self, outputs, image_size, pretrained):
+        with open(LOG, "a") as file:
+            file.write("built ")
+        return torch.nn.Linear(3, outputs)
+
+@hookimpl
+def register_backbones(register):
+    register("counted", "THIS:Counted", version="1", summary="Notes each network that is built")
+"""
+
+
+def test_a_plan_builds_the_network_of_many_cells_once(tmp_path, plugin):
+    log = tmp_path / "built"
+    plugin(COUNTED.replace("LOG", repr(str(log))))
+    axes = ("--seed", "0,1", "--thresholds", "youden,fixed", "--dry-run")
+    plan = run(tmp_path / "results", *axes, backbone="counted").json
+    assert (len(plan["runs"]), plan["trainings"]) == (4, 2)
+    assert log.read_text() == "built "
+
+
 # Undefined is never 0
 
 
