@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cxrbench.errors import UsageError
 from cxrbench.options import Use, bind, instantiate, non_default, parse_uses
@@ -25,16 +25,15 @@ def _one_use(value: object) -> object:
     return value
 
 
-def _one_use_or_none(value: object) -> object:
-    """``none`` says in an axis, or over a file, that there is no other data set."""
-    use = _one_use(value)
-    return None if isinstance(use, Use) and use == Use(name="none") else use
-
-
 _AN_INTEGER = "constrained-int"
 """What pydantic calls the integer that a batch size may be, in the place of an error."""
 
 OneUse = Annotated[Use, BeforeValidator(_one_use)]
+
+
+def _none(use: Use | None) -> Use | None:
+    """``none`` says in an axis, or over a file, that there is no other data set."""
+    return None if use == Use(name="none") else use
 
 
 class Cycle(BaseModel):
@@ -145,7 +144,7 @@ class RunSpec(BaseModel):
     split: Literal["official", "patient", "image"] = "official"
     exclude: str = ""
     labels: str = ""
-    test_dataset: Annotated[Use | None, BeforeValidator(_one_use_or_none)] = None
+    test_dataset: Annotated[OneUse | None, AfterValidator(_none)] = None
     sampler: OneUse = Use(name="none")
     preprocessing: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
