@@ -96,7 +96,6 @@ class Workflow:
         self.trainings = 0
         self.unfinished_trainings: set[str] = set()
         self._opened: dict[str, OpenedData] = {}
-        self._selections: dict[str, Selection] = {}
         self._batch_sizes: dict[str, int] = {}
         self._parameter_bytes: dict[str, int] = {}
 
@@ -108,12 +107,12 @@ class Workflow:
             UsageError: a file of the spec is missing, or does not fit the data set.
         """
         identity = keyed(spec.dataset, "dataset", self.registry)
-        like = digest([spec.split, spec.exclude, spec.labels, keyed(spec.sampler, "sampler", self.registry)])
-        if like not in self._selections:
-            self._selections[like] = selection_of(spec, self.registry)
-        key = digest([identity, like])
+        sampler = keyed(spec.sampler, "sampler", self.registry)
+        key = digest([identity, spec.split, spec.exclude, spec.labels, sampler])
         if key not in self._opened:
-            self._open(key, spec.dataset, identity, self.data_root, self._selections[like])
+            # Here alone, so that the files of the spec are not read again for every cell.
+            selection = selection_of(spec, self.registry)
+            self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def open_test(self, use: Use, task: Task) -> OpenedData:
