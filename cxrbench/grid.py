@@ -15,7 +15,7 @@ from cxrbench.errors import CxrbenchError, UsageError, sentence
 from cxrbench.files import write_text
 from cxrbench.options import Use, parse_uses
 from cxrbench.registry import KINDS, Registry
-from cxrbench.specs import RunSpec, TrainingSpec, check, keyed, resolve
+from cxrbench.specs import RunSpec, TrainingSpec, check, differing_options, resolve
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def described(spec: RunSpec, registry: Registry) -> dict[str, Any]:
     """A cell as JSON, with the same names that a run has."""
     return {
         **spec.names(),
-        "options": {kind: keyed(spec.use(kind), kind, registry)["options"] for kind in KINDS},
+        "options": differing_options(spec, registry),
         "seed": spec.seed,
         "tune": spec.tune,
         "spec": spec.model_dump(mode="json"),
@@ -142,6 +142,22 @@ def _with(shared: Mapping[str, Any], values: Iterable[tuple[str, Any]]) -> dict[
     return cell
 
 
+def roots_of(specs: Sequence[RunSpec], roots: Sequence[Path]) -> dict[str, Path]:
+    """The folder of each test data set among cells, by name with options: one for all, or one each in order.
+
+    Raises:
+        UsageError: there are neither one nor as many folders as test data sets.
+    """
+    names = list(dict.fromkeys(str(spec.test_dataset) for spec in specs if spec.test_dataset))
+    if len(roots) not in (0, 1, len(names)):
+        raise UsageError(
+            f"There are {len(roots)} --test-data-root for {len(names)} test data sets; give one for all, or "
+            "one for each in the order of --test-dataset."
+        )
+    each = [*roots] * (len(names) if len(roots) == 1 else 1)
+    return dict(zip(names, each, strict=False))
+
+
 @dataclass(frozen=True)
 class _Change:
     """One ``--set``; ``name`` is a component's, ``training``, or empty for the run's own fields."""
@@ -199,11 +215,15 @@ def run_cells(
     Args:
         specs: the cells.
         registry: where the defaults of components are looked up.
-        make: a job from its spec. What it knows to be wrong (:class:`CxrbenchError`) refuses the whole call,
-            nothing being done yet; any other exception, such as a component's constructor may raise, is its
-            cell's failure.
+        make: a job from its spec. A wrong request (:class:`UsageError`) refuses the whole call, nothing being
+            done yet; any other exception, such as data that cannot be read or a component's constructor may
+            raise, is its cell's failure.
         do: does a job; called with its place among the cells, from 1.
         failed: hears of each cell that failed.
+
+    Raises:
+        UsageError: ``make`` refused a cell.
+        CxrbenchError: ``make`` refused the only cell.
     """
 
     @contextmanager
@@ -219,7 +239,7 @@ def run_cells(
 
     jobs: dict[int, T] = {}
     for place, spec in enumerate(specs, 1):
-        with alone(spec, CxrbenchError):
+        with alone(spec, UsageError if len(specs) > 1 else CxrbenchError):
             jobs[place] = make(spec)
     for place, job in jobs.items():
         spec = specs[place - 1]

@@ -51,7 +51,9 @@ class Dataset(Protocol):
     def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """One image as greyscale ``[height, width]``, at its own size or, where drawn, ``side`` pixels.
 
-        Called from several threads at once. The caller reads files and resizes.
+        Called from several threads at once. The caller reads files and resizes. What is made of a file's
+        bytes may not depend on the data set's options: images are stored once for all of them, by the hash
+        of their file. Another way of decoding is another version of the data set.
 
         Args:
             content: the bytes of the image's file (:func:`cxrbench.decoding.grey_image` decodes the usual

@@ -19,10 +19,12 @@ class Plan:
     Attributes:
         spec: the run, resolved.
         options: those of each component that differ from its defaults, by kind.
+        data: what it would be tested on, as tables call it, and trained on where that is other data.
         unread: image files that must be read before anything is known; everything counts as new then.
-        steps: stage, id, and whether the store has it, in order; empty where ``unread``.
-        train: id of the training (what stands for it where ``unread``), to count those that several runs
-            share once.
+        steps: stage, id, and whether the store has it, in order; empty where they are not known:
+            there are ``unread`` images, or the batch size is still ``auto``.
+        train: id of the training (what stands for it where that is not known), to count those that several
+            runs share once.
         parameter_bytes: size of the network's parameters.
         images: bytes that images which are not stored yet take at most, by what they are, to count what
             several runs share once.
@@ -30,6 +32,7 @@ class Plan:
 
     spec: RunSpec
     options: dict[str, dict[str, Any]]
+    data: str
     unread: int
     steps: tuple[tuple[str, str, bool], ...]
     train: str

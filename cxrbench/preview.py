@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cxrbench.errors import CxrbenchError
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
 from cxrbench.options import instantiate
 from cxrbench.pixels.images import stored_side
 from cxrbench.pixels.preparing import squared
 from cxrbench.registry import Registry
-from cxrbench.selection import Selection
+from cxrbench.selection import selection_of
 from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec
 from cxrbench.training.randomness import hash_ids, uniforms
@@ -54,13 +55,15 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
     """Up to ``images`` images of train, which ones depends on their ids and the spec's seed alone.
 
     Args:
-        spec: resolved; its data set, preprocessing, augmentation, image size, crop and seed are used.
+        spec: resolved; its data set, what is selected of it, preprocessing, augmentation, image size, crop
+            and seed are used.
         registry: where its components are found.
         root: folder of the data set's files.
         images: how many at most.
 
     Raises:
-        CxrbenchError: the data set or an image cannot be read.
+        CxrbenchError: the data set or an image cannot be read, or no image is for train.
+        UsageError: a file of labels or exclusions is missing or does not fit the data set.
     """
     dataset: Dataset = instantiate(registry.find("dataset", spec.dataset.name), spec.dataset.options)
     preprocessing: Preprocessing = instantiate(
@@ -69,8 +72,13 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
     augmentation: Augmentation = instantiate(
         registry.find("augmentation", spec.augmentation.name), spec.augmentation.options
     )
-    selected = Selection().of(dataset.read(root))
+    selected = selection_of(spec, registry).of(dataset.read(root))
     train = selected.collection.manifest.index[selected.roles == "train"]
+    if train.empty:
+        raise CxrbenchError(
+            f"The data set '{selected.collection.name}' has no images for train (of "
+            f"{len(selected.roles)} left, split '{spec.split}'); add some, or leave out less."
+        )
     order = np.argsort(uniforms(hash_ids(train), 1, "preview", spec.seed)[:, 0], kind="stable")
     ids = train[order[:images]]
     # Labels of train alone: what is shown here may be looked at while a run is planned.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cxrbench.errors import UsageError
 from cxrbench.options import Use, bind, instantiate, non_default, parse_uses
@@ -29,6 +29,11 @@ _AN_INTEGER = "constrained-int"
 """What pydantic calls the integer that a batch size may be, in the place of an error."""
 
 OneUse = Annotated[Use, BeforeValidator(_one_use)]
+
+
+def _none(use: Use | None) -> Use | None:
+    """``none`` says in an axis, or over a file, that there is no other data set."""
+    return None if use == Use(name="none") else use
 
 
 class Cycle(BaseModel):
@@ -112,7 +117,8 @@ class RunSpec(BaseModel):
             puts a patient's images into several roles.
         exclude: a text file of image ids, one a line, that are left out; empty for none.
         labels: a CSV file of labels that replace the data set's; empty for none.
-        test_dataset: another data set to evaluate on, with the findings that both have.
+        test_dataset: another data set to evaluate on, with the findings that both have; ``none`` evaluates
+            on the run's own.
         sampler: which images are used, and how often training sees each.
         preprocessing: what is done to each whole image.
         augmentation: what training sees of an image.
@@ -138,7 +144,7 @@ class RunSpec(BaseModel):
     split: Literal["official", "patient", "image"] = "official"
     exclude: str = ""
     labels: str = ""
-    test_dataset: OneUse | None = None
+    test_dataset: Annotated[OneUse | None, AfterValidator(_none)] = None
     sampler: OneUse = Use(name="none")
     preprocessing: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
@@ -252,6 +258,14 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         raise UsageError(
             f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."
         ) from error
+
+
+def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:
+    """Options of each component that differ from its defaults, by kind, and a test data set's."""
+    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in KINDS}
+    if spec.test_dataset:
+        uses["test_dataset"] = (spec.test_dataset, "dataset")
+    return {name: keyed(use, kind, registry)["options"] for name, (use, kind) in uses.items()}
 
 
 def keyed(use: Use, kind: Kind, registry: Registry) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrbench.backbones.weights import weights_hash
 from cxrbench.canonical import digest
@@ -42,14 +43,39 @@ class Steps:
         ]
 
 
+class Hashes:
+    """Hashes of what keys are made of, of a data set's roles; each is worked out once for all runs on it."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self._known: dict[tuple[str, Role], str] = {}
+
+    def ids(self, role: Role) -> str:
+        """Of image ids."""
+        return self._once("ids", role, lambda: list(self.data.image_ids(role)))
+
+    def patients(self, role: Role) -> str:
+        """Of the patient of each image."""
+        return self._once("patients", role, lambda: self.data.patients(role).to_dict())
+
+    def patient_vectors(self, role: Role) -> str:
+        """Of what networks see of patients."""
+        return self._once("vectors", role, lambda: self.data.patient_vectors(self.data.image_ids(role)))
+
+    def _once(self, what: str, role: Role, make: Callable[[], Any]) -> str:
+        if (what, role) not in self._known:
+            self._known[what, role] = digest(make())
+        return self._known[what, role]
+
+
 def steps_of(
     spec: RunSpec,
-    data: Data,
+    hashes: Hashes,
     registry: Registry,
     backbone: Backbone,
     calibrators: Mapping[str, Use],
     images: Images | None,
-    test: Data,
+    test_hashes: Hashes,
     test_images: Images | None,
     passport: Passport,
 ) -> Steps:
@@ -57,16 +83,17 @@ def steps_of(
 
     Args:
         spec: the run, resolved.
-        data: its data set.
+        hashes: of its data set.
         registry: where versions and defaults of components are looked up.
         backbone: says what of an image or patient the network sees.
         calibrators: those that are fitted, the chosen one among them, by name.
-        images: identities of its images; None where the network sees none.
-        test: the data set that is tested on: ``data`` itself, or another.
-        test_images: those of its images, as ``images``.
+        images: its images; None where the network sees none.
+        test_hashes: of the data set that is tested on: ``hashes`` themselves, or another's.
+        test_images: the images that it is tested on, as ``images``.
         passport: of the run.
     """
     tune: Role = spec.tune
+    data, test = hashes.data, test_hashes.data
     training = Step(
         "train",
         {
@@ -82,7 +109,7 @@ def steps_of(
             "weights": _weights(spec.weights),
             "seed": spec.seed,
             "training": spec.training.model_dump(mode="json", exclude_defaults=True),
-            "data": {role: _seen(data, role, backbone, images) for role in ("train", "val")},
+            "data": {role: _seen(hashes, role, backbone, images) for role in ("train", "val")},
         },
         (data.label_step("train"), data.label_step("val")),
     )
@@ -92,7 +119,10 @@ def steps_of(
             {"version": predict.VERSION, "data": _seen(of, role, backbone, seen)},
             (training,),
         )
-        for role, of, seen in {tune: (tune, data, images), "test": ("test", test, test_images)}.values()
+        for role, of, seen in {
+            tune: (tune, hashes, images),
+            "test": ("test", test_hashes, test_images),
+        }.values()
     }
     calibrations = {
         name: Step(
@@ -101,7 +131,7 @@ def steps_of(
                 "version": calibrate.VERSION,
                 "calibrator": keyed(use, "calibrator", registry),
                 "min_positives": spec.min_positives,
-                "patients": digest(data.patients(tune).to_dict()),
+                "patients": hashes.patients(tune),
             },
             (predictions[tune], data.label_step(tune)),
         )
@@ -141,12 +171,11 @@ def _weights(weights: str) -> str:
     return weights if weights in ("none", "imagenet") else weights_hash(Path(weights))
 
 
-def _seen(data: Data, role: Role, backbone: Backbone, images: Images | None) -> dict[str, str]:
+def _seen(hashes: Hashes, role: Role, backbone: Backbone, images: Images | None) -> dict[str, str]:
     """Hashes of what the network sees of a role: image ids, and pixels and patient data if it takes them."""
-    ids = data.image_ids(role)
-    seen = {"ids": digest(list(ids))}
+    seen = {"ids": hashes.ids(role)}
     if images:
-        seen["pixels"] = digest(images.identities.loc[ids].to_dict())
+        seen["pixels"] = images.seen(role)
     if "patient" in backbone.inputs:
-        seen["patient"] = digest(data.patient_vectors(ids))
+        seen["patient"] = hashes.patient_vectors(role)
     return seen

@@ -23,7 +23,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -303,20 +303,23 @@ class Store:
     def needing(self, step_ids: Sequence[str]) -> Iterator[None]:
         """Keep these artifacts, to which no run refers yet, and caches from being freed meanwhile."""
         name = f"live-{uuid.uuid4().hex}"
-        with self.locked(name):
-            path = self.root / "locks" / f"{name}.json"
-            write_json(path, list(step_ids))
-            try:
+        path = self.root / "locks" / f"{name}.json"
+        try:
+            with self.locked(name):
+                write_json(path, list(step_ids))
                 yield
-            finally:
-                path.unlink()
+        finally:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".lock").unlink(missing_ok=True)
 
     def needed_now(self) -> list[str]:
         """Ids of what runs at work need (:meth:`needing`), there or still to come."""
         found: list[str] = []
         for path in self.root.glob("locks/live-*.json"):
             if self._is_locked(path.stem):
-                found += read_json(path)
+                # A run that ended meanwhile needs nothing any more.
+                with suppress(FileNotFoundError):
+                    found += read_json(path)
         return found
 
     def garbage(self) -> Garbage:
@@ -338,9 +341,13 @@ class Store:
         return Garbage(tuple(folders), tuple(unfinished))
 
     def collect(self, folders: Iterable[Path]) -> None:
-        """Delete folders that :meth:`garbage` found."""
+        """Delete folders that :meth:`garbage` found, and what killed runs said that they need."""
         for folder in folders:
             self._remove(folder)
+        for path in self.root.glob("locks/live-*.lock"):
+            with suppress(filelock.Timeout), filelock.FileLock(path).acquire(timeout=0):
+                path.with_suffix(".json").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def _is_locked(self, name: str) -> bool:
         lock = filelock.FileLock(self.root / "locks" / f"{name}.lock")

@@ -31,13 +31,14 @@ from cxrbench.pixels.identities import Identities
 from cxrbench.pixels.images import Images, stored_side
 from cxrbench.plan import Plan
 from cxrbench.predictions import Predictions
-from cxrbench.registry import KINDS, Kind, Registry
+from cxrbench.registry import Kind, Registry
+from cxrbench.report.names import data_of
 from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES, Role
-from cxrbench.selection import selection_of
-from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.selection import Selection, selection_of
+from cxrbench.specs import RunSpec, TrainingSpec, differing_options, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
-from cxrbench.steps import Steps, steps_of
+from cxrbench.steps import Hashes, Steps, steps_of
 from cxrbench.store import Artifact, Store
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
@@ -74,18 +75,30 @@ class Workflow:
         reporter: Reporter,
         device: torch.device,
         data_root: Path | None,
-        test_data_root: Path | None = None,
+        test_data_roots: Mapping[str, Path] | None = None,
     ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            store: where artifacts and runs are.
+            registry: where components are found.
+            reporter: told of the work.
+            device: where networks are computed.
+            data_root: folder of the data set's files.
+            test_data_roots: those of data sets that are tested on, by name with options.
+        """
         self.store = store
         self.registry = registry
         self.reporter = reporter
         self.device = device
         self.data_root = data_root
-        self.test_data_root = test_data_root
+        self.test_data_roots = test_data_roots or {}
         self.trainings = 0
-        self.failed_trainings: dict[str, CxrbenchError] = {}
+        self.unfinished_trainings: set[str] = set()
         self._opened: dict[str, OpenedData] = {}
+        self._selections: dict[tuple[str, ...], Selection] = {}
         self._batch_sizes: dict[str, int] = {}
+        self._parameter_bytes: dict[str, int] = {}
 
     def open(self, spec: RunSpec) -> OpenedData:
         """What a run uses of its data set, opened once a process; notes are said then.
@@ -94,16 +107,20 @@ class Workflow:
             CxrbenchError: the data set cannot be read, or too little of it is left.
             UsageError: a file of the spec is missing, or does not fit the data set.
         """
-        selection = selection_of(spec, self.registry)
         identity = keyed(spec.dataset, "dataset", self.registry)
+        selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         key = digest([identity, spec.split, *selection.files, sampler])
         if key not in self._opened:
-            dataset: Dataset = instantiate(
-                self.registry.find("dataset", spec.dataset.name), spec.dataset.options
-            )
-            self._open(key, Data(dataset, identity, self.data_root, self.store, selection), identity)
+            self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
+
+    def _selection(self, spec: RunSpec) -> Selection:
+        """What the spec asks for, its files read once."""
+        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler))
+        if key not in self._selections:
+            self._selections[key] = selection_of(spec, self.registry)
+        return self._selections[key]
 
     def open_test(self, spec: RunSpec, use: Use, task: Task) -> OpenedData:
         """What a run of a network of this task can be tested on of another data set.
@@ -113,22 +130,27 @@ class Workflow:
             UsageError: it has no test image, or no finding of the task, or a file of the spec is missing or
                 does not fit it.
         """
-        own = selection_of(spec, self.registry)
+        own = self._selection(spec)
         identity = keyed(use, "dataset", self.registry)
         key = digest([identity, task.kind, task.classes, *own.files])
         if key not in self._opened:
-            dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
             selection = ExternalTest(exclude=own.exclude, overlay=own.overlay, task=task)
-            self._open(key, Data(dataset, identity, self.test_data_root, self.store, selection), identity)
+            self._open(key, use, identity, self.test_data_roots.get(str(use)), selection)
         return self._opened[key]
 
-    def _open(self, key: str, data: Data, identity: Mapping[str, Any]) -> None:
+    def _open(
+        self, key: str, use: Use, identity: Mapping[str, Any], root: Path | None, selection: Selection
+    ) -> None:
+        dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
+        data = Data(dataset, identity, root, self.store, selection)
         for note in data.notes:
             self.reporter.say(note)
         self._opened[key] = OpenedData(self, data, identity)
 
-    def job(self, spec: RunSpec) -> Job:
+    def job(self, spec: RunSpec, *, planned: bool = False) -> Job:
         """A run of ``spec``, its components made and checked, nothing done yet.
+
+        A job that is only ``planned`` keeps a batch size that steps on a GPU would have to find.
 
         Raises:
             UsageError: a component does not fit the task, the precision or determinism the device, or the
@@ -152,6 +174,8 @@ class Workflow:
             tested = self.open_test(spec, spec.test_dataset, opened.data.task)
         job = Job(self, spec, backbone, opened, tested)
         if spec.training.batch_size == "auto":
+            if planned and self.device.type == "cuda":
+                return job
             job = Job(self, self._with_batch_size(job), backbone, opened, tested)
         current().require_shares(job.spec.training.images_a_step, self.device)
         return job
@@ -167,6 +191,14 @@ class Workflow:
             self.reporter.say(f"batch size auto: {size}, {why}")
         return _with_training(spec, batch_size=self._batch_sizes[like])
 
+    def parameter_bytes(self, spec: RunSpec, backbone: Backbone, outputs: int) -> int:
+        """Size of the parameters of a network with this many outputs, which is built once to know."""
+        key = digest([keyed(spec.backbone, "backbone", self.registry), spec.image_size, outputs])
+        if key not in self._parameter_bytes:
+            network = backbone.build(outputs, spec.image_size, False)
+            self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
+        return self._parameter_bytes[key]
+
     def _usual_batch_size(self, spec: RunSpec) -> int:
         """What the data set recommends, or the default."""
         dataset: Dataset = instantiate(self.registry.find("dataset", spec.dataset.name), spec.dataset.options)
@@ -179,11 +211,14 @@ def _with_training(spec: RunSpec, **changes: Any) -> RunSpec:
 
 
 class OpenedData:
-    """A data set with what all runs on it share: identities of pixels and stored images."""
+    """A data set with what all runs on it share: hashes, identities of pixels and stored images."""
 
     def __init__(self, workflow: Workflow, data: Data, identity: Mapping[str, Any]) -> None:
         self._examples: dict[str, NDArray[np.uint8]] = {}
         self.data = data
+        self.hashes = Hashes(data)
+        self._passports: dict[Role, Passport] = {}
+        self.seen_before: dict[tuple[int, bool], dict[str, int | None]] = {}
         self._workflow = workflow
         # A file's content stands for its pixels, however the options chose it among others.
         self._decoded_by = {part: identity[part] for part in ("name", "version")}
@@ -207,6 +242,12 @@ class OpenedData:
                 self._workflow.reporter,
             )
         return self._images[key]
+
+    def passport(self, tune: Role) -> Passport:
+        """The passport of a run that fits thresholds on ``tune``."""
+        if tune not in self._passports:
+            self._passports[tune] = self.data.passport(tune)
+        return self._passports[tune]
 
     def example(self, image_id: str) -> NDArray[np.uint8]:
         """An image ``[h, w]`` for people to look at, decoded once a process."""
@@ -267,7 +308,7 @@ class Job:
     @cached_property
     def options(self) -> dict[str, dict[str, Any]]:
         """Options of each component that differ from its defaults, by kind."""
-        return {kind: self._keyed(kind)["options"] for kind in KINDS}
+        return differing_options(self.spec, self._workflow.registry)
 
     @property
     def takes_images(self) -> bool:
@@ -290,30 +331,42 @@ class Job:
     @cached_property
     def passport(self) -> Passport:
         """The passport of this run."""
-        own = self._data.passport(self.spec.tune)
+        own = self._opened.passport(self.spec.tune)
         if not self.spec.test_dataset:
             return own
-        pixels = (self.images.identities, self.test_images.identities) if self.takes_images else None
-        seen = patients_seen(self._data, self._test, pixels)
-        return external_passport(own, self._test.passport(self.spec.tune), seen)
+        return external_passport(own, self._tested.passport(self.spec.tune), self._seen_before)
+
+    @cached_property
+    def trained_on(self) -> publish.TrainedOn:
+        """The data that the run trains and fits on, for its record."""
+        own = self._opened.passport(self.spec.tune)
+        labels = digest([self._data.label_step(role).key for role in ROLES if role != "test"])
+        return publish.TrainedOn(own.dataset, own.drawn, own.label_version, labels)
+
+    @property
+    def _seen_before(self) -> dict[str, int | None]:
+        """See :func:`cxrbench.external.patients_seen`; worked out once for runs that read the same."""
+        known = self._opened.seen_before
+        key = (id(self._tested), self.takes_images)
+        if key not in known:
+            pixels = (self.images.identities, self.test_images.identities) if self.takes_images else None
+            known[key] = patients_seen(self._data, self._test, pixels)
+        return known[key]
 
     @cached_property
     def steps(self) -> Steps:
         """All steps and their keys; nothing is done but the preparing of images that were never read."""
         return steps_of(
             self.spec,
-            self._data,
+            self._opened.hashes,
             self._workflow.registry,
             self._backbone,
             self._calibrator_uses,
             self.images if self.takes_images else None,
-            self._test,
+            self._tested.hashes,
             self.test_images if self.takes_images else None,
             self.passport,
         )
-
-    def _keyed(self, kind: Kind) -> dict[str, Any]:
-        return keyed(self.spec.use(kind), kind, self._workflow.registry)
 
     @property
     def trains(self) -> bool:
@@ -327,27 +380,22 @@ class Job:
 
     def plan(self) -> Plan:
         """What :meth:`do` would do. Files whose identity is not known are counted, not read."""
-        network = self._backbone.build(len(self._data.task.classes), self.spec.image_size, False)
-        parameter_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
-        if self._reads_new_files:
-            return Plan(
-                self.spec,
-                self.options,
-                sum(images.unread for _, images in self._all_images),
-                (),
-                digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK)),
-                parameter_bytes,
-                self._missing_bytes,
-            )
-        done = tuple((step.stage, step.id, self._store.has(step)) for step in self.steps.in_order())
+        known = not self._reads_new_files and self.spec.training.batch_size != "auto"
+        steps = self.steps.in_order() if known else []
+        like = digest(self.spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK))
         return Plan(
-            self.spec,
-            self.options,
-            0,
-            done,
-            self.steps.train.id,
-            parameter_bytes,
-            self._missing_bytes,
+            spec=self.spec,
+            options=self.options,
+            data=data_of(
+                publish.data_record(self.spec, self._tested.passport(self.spec.tune), self.trained_on)
+            ),
+            unread=sum(images.unread for _, images in self._all_images),
+            steps=tuple((step.stage, step.id, self._store.has(step)) for step in steps),
+            train=self.steps.train.id if known else like,
+            parameter_bytes=self._workflow.parameter_bytes(
+                self.spec, self._backbone, len(self._data.task.classes)
+            ),
+            images=self._missing_bytes,
         )
 
     @property
@@ -415,14 +463,15 @@ class Job:
 
     def _ensure_trained(self, network: nn.Module | None) -> None:
         """Train, unless the store has it; what failed for another cell of this call fails at once."""
-        step, failed = self.steps.train, self._workflow.failed_trainings
-        if step.id in failed:
-            raise failed[step.id]
-        try:
-            self._store.ensure(step, lambda folder: self._train(folder, network), resumable=True)
-        except CxrbenchError as error:
-            failed[step.id] = error
-            raise
+        step, unfinished = self.steps.train, self._workflow.unfinished_trainings
+        if step.id in unfinished:
+            raise CxrbenchError(
+                "The training of this network failed before in this call; see the first run that it failed."
+            )
+        unfinished.add(step.id)
+        self._store.ensure(step, lambda folder: self._train(folder, network), resumable=True)
+        # Whatever ends it otherwise, also an exception of a plugin's, leaves it here.
+        unfinished.remove(step.id)
 
     def _train(self, folder: Path, network: nn.Module | None) -> None:
         if network is None:
@@ -560,6 +609,7 @@ class Job:
             run_id=steps.run.name,
             options=self.options,
             passport=self.passport,
+            trained_on=self.trained_on,
             listed=self._test.listed if self.spec.test_dataset else self._data.listed,
             notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
             not_in_test=unmapped(self._data.task.classes, self._test.task.classes),

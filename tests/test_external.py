@@ -17,7 +17,9 @@ from cxrbench.datasets.phantom import Phantom
 from cxrbench.errors import UsageError
 from cxrbench.external import ExternalTest, patients_seen
 from cxrbench.findings import NIH_FINDINGS
+from cxrbench.grid import cells, parse_axis, roots_of
 from cxrbench.label_overlay import LabelOverlay
+from cxrbench.plugins import installed
 from cxrbench.reporter import Reporter
 from cxrbench.roles import ROLES
 from cxrbench.selection import Selection
@@ -260,7 +262,8 @@ def test_findings_that_do_not_map_are_said(both, results):
     assert external["findings_not_trained"] == ["Fracture"]
     assert len(external["per_finding"]) == 13
     shown = " ".join(invoke("show", external["run_id"], "--results", results).stdout.split())
-    assert "other, trained on phantom (drawn images, not patients)" in shown
+    drawn = "(drawn images, not patients)"
+    assert f"other {drawn}, trained on phantom {drawn}: " in shown
     assert "lacks them: Hernia." in shown
     assert "lacks them: Fracture." in shown
     assert "patients shared with training: not known" in shown
@@ -290,6 +293,43 @@ def test_pixels_of_the_other_data_are_prepared_and_planned(tmp_path):
     assert answer.json["runs"][0]["metrics"]["images"] == 20
     again = run(tmp_path / "r", *line, "--dry-run", backbone=None).json
     assert alone["disk_bytes"] - again["disk_bytes"] > own
+
+
+def test_the_record_names_the_data_trained_on(both):
+    own, answer = both
+    (external,) = answer["runs"]
+    assert external["trained_on"] == own["trained_on"]
+    assert (external["trained_on"]["dataset"], external["trained_on"]["drawn"]) == ("phantom", True)
+    assert external["options"]["test_dataset"] == {
+        "train_val": 60,
+        "test": 90,
+        "prevalence_shift": 2.0,
+        "seed": 5,
+    }
+
+
+def test_own_and_other_data_are_values_of_one_axis(results, both):
+    own, _ = both
+    several = run(results, "--test-dataset", f"none,{OTHER}", "--thresholds", "dynamic")
+    names = [r["test_dataset"] for r in several.json["runs"]]
+    assert names == [None, "phantom"]
+    assert several.json["runs"][0]["run_id"] == own["run_id"]
+    plan = invoke(
+        "run", "--dataset", PHANTOM, "--backbone", LIGHT, "--test-dataset", f"none,{OTHER}", "--dry-run"
+    )
+    drawn = "phantom (drawn images, not patients)"
+    assert f"{drawn} and {drawn}, trained on {drawn}: what would be done" in " ".join(plan.stdout.split())
+
+
+def test_each_test_data_set_has_its_folder():
+    axes = {"test_dataset": parse_axis("test_dataset", ["none,phantom:seed=1,phantom:seed=2"])}
+    specs = cells({}, axes, [], installed().registry)
+    one, two = (str(spec.test_dataset) for spec in specs[1:])
+    assert roots_of(specs, [Path("a"), Path("b")]) == {one: Path("a"), two: Path("b")}
+    assert roots_of(specs, [Path("a")]) == {one: Path("a"), two: Path("a")}
+    assert roots_of(specs, []) == {}
+    with pytest.raises(UsageError, match="3 --test-data-root for 2 test data sets"):
+        roots_of(specs, [Path("a"), Path("b"), Path("c")])
 
 
 def test_a_test_data_set_that_cannot_be_read_refuses_the_call_before_any_work(tmp_path):

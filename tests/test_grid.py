@@ -169,13 +169,33 @@ def test_any_exception_while_a_job_is_made_or_done_is_its_cells_failure(registry
     assert done == [2, 3]
 
 
-def test_what_is_known_to_be_wrong_before_any_work_refuses_the_call(registry):
+def test_a_wrong_request_refuses_the_call_before_any_work(registry):
     def make(spec):
         if spec.seed == 2:
+            raise UsageError("Nothing fits; give something else.")
+
+    with pytest.raises(UsageError, match="Nothing fits"):
+        outcome(registry, make, lambda *job: pytest.fail("work was done"))
+
+
+def test_data_that_one_cell_cannot_use_stops_no_other(registry):
+    done = []
+
+    def make(spec):
+        if spec.seed == 1:
             raise CxrbenchError("There are no images; add some.")
 
+    failures = outcome(registry, make, lambda place, spec, job: done.append(spec.seed))
+    assert failures == [(1, "There are no images; add some.")]
+    assert done == [0, 2]
+
+
+def test_the_only_cell_refuses_the_call(registry):
+    def make(spec):
+        raise CxrbenchError("There are no images; add some.")
+
     with pytest.raises(CxrbenchError, match="There are no images"):
-        outcome(registry, make, lambda *job: pytest.fail("work was done"))
+        run_cells(of(registry), registry, make, lambda *job: None, lambda failure: None)
 
 
 BREAKING = """

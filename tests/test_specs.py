@@ -309,3 +309,9 @@ def test_a_resolved_run_resolves_to_itself(registry, threshold):
 def test_a_setting_of_the_training_written_beside_it_is_sent_there():
     with pytest.raises(UsageError, match=r"There is no setting 'epochs'; write training\.epochs\."):
         check({"epochs": 3})
+
+
+def test_none_is_no_other_test_data():
+    assert check({"test_dataset": "none"}).test_dataset is None
+    assert check({"test_dataset": {"name": "none"}}).test_dataset is None
+    assert check({"test_dataset": "nih"}).test_dataset == Use(name="nih")

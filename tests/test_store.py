@@ -185,6 +185,38 @@ def test_garbage_leaves_what_a_run_at_work_needs(store):
     assert store.garbage().folders == (store.folder(TRAIN.id),)
 
 
+NEEDING = """
+import sys, time
+from pathlib import Path
+from cxrbench.reporter import Reporter
+from cxrbench.store import Store
+
+with Store(Path(sys.argv[1]), Reporter(quiet=True)).needing(["train/a"]):
+    print("needing", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_gc_clears_away_what_killed_runs_said_that_they_need(store):
+    command = [sys.executable, "-c", NEEDING, str(store.root)]
+    process = subprocess.Popen(command, env=subprocess_environment(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "needing\n"
+    store.collect(())
+    assert store.needed_now() == ["train/a"]
+    process.kill()
+    process.communicate(timeout=30)
+    assert len(list(store.root.glob("locks/live-*"))) == 2
+    assert store.needed_now() == []
+    store.collect(())
+    assert list(store.root.glob("locks/live-*")) == []
+
+
+def test_a_run_that_ended_leaves_nothing_of_itself(store):
+    with store.needing([TRAIN.id]):
+        assert store.needed_now() == [TRAIN.id]
+    assert list(store.root.glob("locks/live-*")) == []
+
+
 # verify
 
 

@@ -5,16 +5,20 @@ import math
 
 import numpy as np
 import pytest
-from conftest import PIXELS, invoke, run, tree
+import torch
+from conftest import LIGHT, PHANTOM, PIXELS, invoke, run, tree
 from safetensors import safe_open
 
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.findings import NIH_FINDINGS
+from cxrbench.grid import cells
 from cxrbench.pixels.cache import ImageCache
+from cxrbench.plugins import installed
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.roles import assign_roles
 from cxrbench.store import Store
+from cxrbench.workflow import Workflow
 
 THRESHOLD_STAGES = {"threshold", "evaluate"}
 
@@ -426,10 +430,78 @@ def test_a_rate_that_blows_up_names_epoch_step_and_images(tmp_path):
 def test_a_training_that_failed_is_not_tried_again_for_the_next_cell(tmp_path):
     rates = ("--lr", "1e30", "--set", "training.clip_norm=0")
     answer = run(tmp_path / "results", *rates, "--thresholds", "youden,dynamic,fixed")
-    assert len({cell["reason"] for cell in answer.json["failed"]}) == 1
+    first, *others = (cell["reason"] for cell in answer.json["failed"])
+    assert "The loss became" in first
+    assert all("failed before in this call" in reason for reason in others)
     assert [cell["thresholds"] for cell in answer.json["failed"]] == ["youden", "dynamic", "fixed"]
     # Each training says once what it trains on.
     assert answer.stderr.count("training densenet_fpn on") == 1
+
+
+FAULTY = """
+from cxrbench.hookspecs import hookimpl
+
+class Faulty:
+    tasks = frozenset({"multilabel"})
+
+    def build(self, labels, classes):
+        if len(labels) > 1:
+            raise RuntimeError("no such kernel")
+        return lambda logits, labels: logits.sum()
+
+@hookimpl
+def register_losses(register):
+    register("faulty", "THIS:Faulty", version="1", summary="Fails where it is trained with")
+"""
+
+
+def test_a_training_that_a_plugin_breaks_is_not_tried_again_either(tmp_path, plugin):
+    plugin(FAULTY)
+    answer = run(tmp_path / "results", "--loss", "faulty,bce", "--thresholds", "youden,fixed")
+    first, second = answer.json["failed"]
+    assert first["reason"] == "no such kernel"
+    assert "failed before in this call" in second["reason"]
+    assert [r["loss"] for r in answer.json["runs"]] == ["bce", "bce"]
+
+
+# Plans
+
+
+def test_a_plan_leaves_a_batch_size_to_the_gpu_that_would_have_to_find_it(tmp_path):
+    registry, reporter = installed().registry, Reporter(quiet=True)
+    training = {"batch_size": "auto", "precision": "fp32"}
+    (spec,) = cells({"dataset": PHANTOM, "backbone": LIGHT, "training": training}, {}, [], registry)
+    workflow = Workflow(Store(tmp_path / "r", reporter), registry, reporter, torch.device("cuda"), None)
+    plan = workflow.job(spec, planned=True).plan()
+    assert plan.spec.training.batch_size == "auto"
+    assert (plan.steps, plan.unread, plan.trains) == ((), 0, True)
+
+
+COUNTED = """
+import torch
+from cxrbench.hookspecs import hookimpl
+
+class Counted:
+    inputs, mean, std = ("patient",), (0.5,), (0.25,)
+
+    def build(self, outputs, image_size, pretrained):
+        with open(LOG, "a") as file:
+            file.write("built ")
+        return torch.nn.Linear(3, outputs)
+
+@hookimpl
+def register_backbones(register):
+    register("counted", "THIS:Counted", version="1", summary="Notes each network that is built")
+"""
+
+
+def test_a_plan_builds_the_network_of_many_cells_once(tmp_path, plugin):
+    log = tmp_path / "built"
+    plugin(COUNTED.replace("LOG", repr(str(log))))
+    axes = ("--seed", "0,1", "--thresholds", "youden,fixed", "--dry-run")
+    plan = run(tmp_path / "results", *axes, backbone="counted").json
+    assert (len(plan["runs"]), plan["trainings"]) == (4, 2)
+    assert log.read_text() == "built "
 
 
 # Undefined is never 0

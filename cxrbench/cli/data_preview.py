@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from cxrbench.cli.common import Output, common, complete_components
+from cxrbench.cli.data_options import NAME, data_options, selection_options
 
 if TYPE_CHECKING:
     from cxrbench.options import Use
@@ -23,24 +24,17 @@ Images are of train, and what training sees is what a run with the same seed see
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--dataset",
-    metavar="NAME[:key=value,…]",
-    shell_complete=complete_components("dataset"),
-    help="Data set.  [default: phantom]",
-)
-@click.option(
-    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
-)
+@data_options
+@selection_options
 @click.option(
     "--preprocessing",
-    metavar="NAME[:key=value,…]",
+    metavar=NAME,
     shell_complete=complete_components("preprocessing"),
     help="What is done to each whole image.  [default: none]",
 )
 @click.option(
     "--augmentation",
-    metavar="NAME[:key=value,…]",
+    metavar=NAME,
     shell_complete=complete_components("augmentation"),
     help="What training sees of an image.  [default: affine]",
 )

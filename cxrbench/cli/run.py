@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from cxrbench.cli.common import F, Output, common, complete_components, results_option
+from cxrbench.cli.data_options import NAME, data_options
 
 if TYPE_CHECKING:
     from cxrbench.grid import Failure
@@ -27,17 +28,18 @@ several values as a list, such as seed = [0, 1, 2] or loss = ["bce", "weighted_b
 an earlier one is not done again.
 """
 
-_NAME = "NAME[:key=value,…]"
-
 _AXES = {
-    "backbone": (_NAME, "Network.  [default: densenet_fpn]"),
-    "loss": (_NAME, "Training loss.  [default: weighted_bce]"),
-    "sampler": (_NAME, "Which images are used, and how often training sees each.  [default: none]"),
-    "preprocessing": (_NAME, "What is done to each whole image.  [default: none]"),
-    "augmentation": (_NAME, "What training sees of an image.  [default: affine]"),
-    "calibrator": (_NAME, "What makes probabilities of logits.  [default: none]"),
-    "thresholds": (_NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
-    "test-dataset": (_NAME, "Evaluate on the test images of other data, with the findings that both have."),
+    "backbone": (NAME, "Network.  [default: densenet_fpn]"),
+    "loss": (NAME, "Training loss.  [default: weighted_bce]"),
+    "sampler": (NAME, "Which images are used, and how often training sees each.  [default: none]"),
+    "preprocessing": (NAME, "What is done to each whole image.  [default: none]"),
+    "augmentation": (NAME, "What training sees of an image.  [default: affine]"),
+    "calibrator": (NAME, "What makes probabilities of logits.  [default: none]"),
+    "thresholds": (NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
+    "test-dataset": (
+        NAME,
+        "Evaluate on other data's test images, with the findings that both have; none: on its own.",
+    ),
     "seed": ("N,…", "Seed of weights, order, augmentation.  [default: 0]"),
     "split": ("official|patient|image", "How roles are given; image leaks patients.  [default: official]"),
     "image-size": ("PX,…", "Side of the network's input; recommended by the data set."),
@@ -57,32 +59,22 @@ def _axes(function: F) -> F:
     for name, (metavar, text) in reversed(_AXES.items()):
         names = [f"--{name}", *(["--lr"] if name == "learning-rate" else [])]
         kind = "dataset" if name == "test-dataset" else name
-        complete = complete_components(kind) if metavar == _NAME else None
+        complete = complete_components(kind) if metavar == NAME else None
         option = click.option(*names, multiple=True, metavar=metavar, shell_complete=complete, help=text)
         function = option(function)
     return function
 
 
-def _file(name: str, text: str) -> Callable[[F], F]:
-    return click.option(name, type=click.Path(dir_okay=False, path_type=Path), help=text)
-
-
-def _folder(name: str, text: str) -> Callable[[F], F]:
-    return click.option(name, type=click.Path(file_okay=False, path_type=Path), help=text)
-
-
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--dataset",
-    metavar=_NAME,
-    shell_complete=complete_components("dataset"),
-    help="Data set.  [default: phantom]",
-)
-@_folder("--data-root", "Folder of the data set's files.")
+@data_options
 @_axes
-@_folder("--test-data-root", "Folder of the files of --test-dataset.")
-@_file("--exclude", "Text file of image ids, one a line, that are left out.")
-@_file("--labels", "CSV file of labels that take the place of the data set's.")
+@click.option(
+    "--test-data-root",
+    "test_data_roots",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the files of --test-dataset; of several, one for all or one each in their order.",
+)
 @click.option(
     "--set",
     "settings",
@@ -90,7 +82,11 @@ def _folder(name: str, text: str) -> Callable[[F], F]:
     metavar="NAME.key=value",
     help="Option of a component, the training (training.schedule=plateau) or the run (min_positives=5).",
 )
-@_file("--config", "TOML file of a run, or of several (a list is an axis); other options override it.")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML file of a run, or of several (a list is an axis); other options override it.",
+)
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -104,9 +100,9 @@ def _folder(name: str, text: str) -> Callable[[F], F]:
 def run(
     dataset: str | None,
     data_root: Path | None,
-    test_data_root: Path | None,
-    exclude: Path | None,
-    labels: Path | None,
+    test_data_roots: tuple[Path, ...],
+    exclude: str | None,
+    labels: str | None,
     settings: tuple[str, ...],
     config: Path | None,
     device: DeviceName,
@@ -121,21 +117,22 @@ def run(
     """
     registry = output.components().registry
 
-    from cxrbench.grid import cells, parse_axis
+    from cxrbench.grid import cells, parse_axis, roots_of
     from cxrbench.specs import read_config
     from cxrbench.store import Store
 
     given = read_config(config) if config else {}
     shared = {"dataset": dataset, "exclude": exclude, "labels": labels}
-    given |= {name: str(value) for name, value in shared.items() if value is not None}
+    given |= {name: value for name, value in shared.items() if value is not None}
     values = {name: parse_axis(name, texts) for name, texts in axes.items()}
     specs = cells(given, values, settings, registry)
+    roots = roots_of(specs, test_data_roots)
 
     from cxrbench.training.devices import device_of
     from cxrbench.workflow import Workflow
 
     store = Store(results, output.reporter)
-    workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, test_data_root)
+    workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, roots)
     if dry_run:
         _plan(workflow, specs, output)
     else:
@@ -206,9 +203,8 @@ def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
         failures.append(failure)
         output.reporter.error(failure.trace if output.debug else failure.reason)
 
-    run_cells(
-        specs, workflow.registry, workflow.job, lambda place, spec, job: plans.append(job.plan()), failed
-    )
+    make = partial(workflow.job, planned=True)
+    run_cells(specs, workflow.registry, make, lambda place, spec, job: plans.append(job.plan()), failed)
     trainings = {plan.train for plan in plans if plan.trains}
     disk = disk_bytes(plans)
     document: dict[str, Any] = {

@@ -60,11 +60,12 @@ def collect(dry_run: bool, unfinished: bool, images: bool, results: Path, output
     caches = {cache.id: cache for cache in ImageCache.all(opened)}
     idle = {id_: cache for id_, cache in caches.items() if images and id_ not in needed}
     sizes |= {id_: size_of(cache.folder) for id_, cache in idle.items()}
-    kept_images = sum(size_of(cache.folder) for id_, cache in caches.items() if id_ not in idle)
     if not dry_run:
         opened.collect(folders)
-        for cache in idle.values():
-            cache.free()
+        busy = [id_ for id_, cache in idle.items() if not cache.free()]
+        idle = {id_: cache for id_, cache in idle.items() if id_ not in busy}
+        sizes = {id_: size for id_, size in sizes.items() if id_ not in busy}
+    kept_images = sum(size_of(cache.folder) for id_, cache in caches.items() if id_ not in idle)
     freed = sum(sizes.values())
     output.document(
         {

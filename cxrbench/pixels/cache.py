@@ -39,11 +39,20 @@ _Entries = dict[int, tuple[str, int]]
 
 
 class ImageCache:
-    """The rows of all images that were prepared in one way, of whatever data sets and runs they are."""
+    """The rows of all images that were prepared in one way, of whatever data sets and runs they are.
+
+    Attributes:
+        id: how the store names it, ``cache/NAME``.
+        folder: where it lies.
+        side: of an image in pixels.
+        made: hash of how an identity becomes pixels, whatever the side: who decodes, what is done to the
+            image, and how it is resized. What is computed from pixels follows from both.
+    """
 
     def __init__(self, store: Store, name: str, about: Mapping[str, Any]) -> None:
         self._store = store
         self._about = about
+        self.made = digest({key: value for key, value in about.items() if key != "side"})
         self.id = f"cache/{name}"
         self.folder = store.root / "cache" / name
         self.side: int = about["side"]
@@ -75,6 +84,11 @@ class ImageCache:
     def row_bytes(self) -> int:
         """Disk that an image takes."""
         return self.side**2
+
+    @property
+    def stamp(self) -> tuple[int, int, int] | None:
+        """While it stays, so does what :meth:`rows` gives; None where nothing is stored."""
+        return self._index.stamp
 
     def rows(self) -> dict[str, int]:
         """The row of each identity that has one."""
@@ -112,13 +126,21 @@ class ImageCache:
                         )
         return found
 
-    def free(self) -> None:
-        """Delete the cache; its images are prepared again when a run needs them."""
+    def free(self) -> bool:
+        """Delete the cache, unless a run at work needs it; images are prepared again when a run needs them.
+
+        Returns:
+            Whether it was deleted.
+        """
         with self._store.locked(self.id):
+            # Here, since a run may have begun while the lock was waited for.
+            if self.id in self._store.needed_now():
+                return False
             # In this order no row is believed without its pixels, and gc still sees a folder that takes disk.
             for name in ("index.journal", "pixels.u8", "about.json"):
                 (self.folder / name).unlink(missing_ok=True)
             shutil.rmtree(self.folder)
+            return True
 
     def _entries(self) -> tuple[_Entries, list[int]]:
         """What the index says of rows that the file of pixels holds, and the rows that it does not hold."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.pixels.journal import Journal
+from cxrbench.roles import Role
 from cxrbench.store import Store
 
 Stamp = tuple[int, int]
@@ -25,6 +26,7 @@ class Identities:
         root = "" if data.root is None else str(data.root.resolve())
         self._journal = Journal(store.root / "pixel_hashes" / f"{digest(root)}.journal")
         self._pending: list[tuple[str, int, int, str]] = []
+        self._hashes: dict[Role, str] = {}
 
     @cached_property
     def known(self) -> dict[str, str]:
@@ -41,13 +43,21 @@ class Identities:
                 known[image_id] = kept[source][1]
         return known
 
+    def hash_of(self, role: Role) -> str:
+        """Hash of the identities of a role's images, all known; worked out once while they stay."""
+        if role not in self._hashes:
+            self._hashes[role] = digest({id_: self.known[id_] for id_ in self._data.image_ids(role)})
+        return self._hashes[role]
+
     def look_again(self) -> None:
         """Forget :attr:`known`: another process has read files meanwhile."""
         vars(self).pop("known", None)
+        self._hashes.clear()
 
     def learn(self, image_id: str, source: str, stamp: Stamp, sha256: str) -> None:
         """Take in what a file was found to hold; kept by :meth:`commit`."""
         self.known[image_id] = sha256
+        self._hashes.clear()
         self._pending.append((source, *stamp, sha256))
 
     def commit(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Preprocessing
@@ -18,6 +19,7 @@ from cxrbench.pixels.cache import CacheWriter, ImageCache
 from cxrbench.pixels.identities import Identities
 from cxrbench.pixels.preparing import Found, Preparer, Unreadable, Wanted, prepared
 from cxrbench.reporter import Reporter
+from cxrbench.roles import Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +64,7 @@ class Images:
         self._preprocessing = preprocessing
         self._reporter = reporter
         self.cache = cache
-        self._rows: dict[str, int] | None = None
+        self._rows: tuple[tuple[int, int, int] | None, dict[str, int]] | None = None
 
     @property
     def unread(self) -> int:
@@ -81,6 +83,12 @@ class Images:
             self.prepare()
         known, ids = self._identities.known, self._data.manifest.index
         return pd.Series([known[image_id] for image_id in ids], index=ids, dtype="str")
+
+    def seen(self, role: Role) -> str:
+        """Hash of the pixels of a role's images, whatever the side; images are prepared where need be."""
+        if self.unread:
+            self.prepare()
+        return digest([self.cache.made, self._identities.hash_of(role)])
 
     def open(self) -> NDArray[np.uint8]:
         """The pixels ``[rows, side, side]``, memory-mapped; images are prepared where need be."""
@@ -101,13 +109,14 @@ class Images:
         if self._missing(self._cached()):
             with self.cache.writing() as writer:
                 self._identities.look_again()
-                self._rows = writer.rows
                 self._fill(writer)
 
     def _cached(self) -> dict[str, int]:
-        if self._rows is None:
-            self._rows = self.cache.rows()
-        return self._rows
+        """The rows that are stored; read again where another process added some, or freed them all."""
+        stamp = self.cache.stamp
+        if self._rows is None or self._rows[0] != stamp:
+            self._rows = stamp, self.cache.rows()
+        return self._rows[1]
 
     def _missing(self, rows: Mapping[str, int]) -> list[Wanted]:
         """All images whose identity is not known or has no row."""
@@ -125,7 +134,7 @@ class Images:
 
     def _fill(self, writer: CacheWriter) -> None:
         missing = self._missing(writer.rows)
-        self._require_space(len(missing))
+        self._require_space(missing, writer.rows)
         unreadable: list[str] = []
         committed = time.monotonic()
         with self._reporter.progress("preparing images", len(missing)) as advance:
@@ -160,15 +169,19 @@ class Images:
         writer.commit()
         self._identities.commit()
 
-    def _require_space(self, images: int) -> None:
-        """Say the disk that this many new rows take, and refuse where it is not there."""
-        needed, free = images * self.cache.row_bytes, shutil.disk_usage(self.cache.folder).free
-        if needed > free:
+    def _require_space(self, missing: Sequence[Wanted], rows: Iterable[str]) -> None:
+        """Say the disk that new rows take at most, and refuse where there is none for those sure to come."""
+        row_bytes, free = self.cache.row_bytes, shutil.disk_usage(self.cache.folder).free
+        # Files that were never read here may be copies of images whose rows nobody else claims.
+        unknown = sum(image.identity is None for image in missing)
+        unclaimed = len(set(rows) - set(self._identities.known.values()))
+        certain = len(missing) - min(unknown, unclaimed)
+        if certain * row_bytes > free:
             raise CxrbenchError(
-                f"{images:,} images at {self.cache.side} px need {needed / 1e9:.3g} GB in "
+                f"{certain:,} images at {self.cache.side} px need {certain * row_bytes / 1e9:.3g} GB in "
                 f"{self.cache.folder}, where {free / 1e9:.3g} GB are free; give --results a larger disk."
             )
         self._reporter.say(
-            f"preparing {images:,} images at {self.cache.side} px, once: up to {needed / 1e6:,.0f} MB in "
-            f"{self.cache.folder}"
+            f"preparing {len(missing):,} images at {self.cache.side} px, once: up to "
+            f"{len(missing) * row_bytes / 1e6:,.0f} MB in {self.cache.folder}"
         )

@@ -20,6 +20,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Inode, bytes and modification time (ns): while they stay, so do the records; None: no file."""
+        try:
+            facts = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
     def read(self) -> Iterator[Any]:
         """Every sound record, in the order in which they were appended."""
         if not self._path.exists():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cxrbench.options import Use
 from cxrbench.registry import KINDS
 from cxrbench.specs import RunSpec
 
-_TOLD = ("backbone", "loss", "calibrator", "thresholds", "seed", "tune")
-"""Always told of a run; the other settings only where they differ."""
+_TOLD = ("split", "sampler", "backbone", "loss", "calibrator", "thresholds", "seed", "tune")
+"""Told of every run; the other settings only where they differ."""
+
+_UNSAID = {("split", "official"), ("sampler", "none"), ("tune", "tune")}
+"""What goes without saying where runs do not differ in it."""
 
 _WORDS = {
     **{(kind, ""): "{}" for kind in ("backbone", "loss", "calibrator", "thresholds")},
@@ -21,16 +24,29 @@ _WORDS = {
 """How a setting is told, by name and (empty for any) value; otherwise it is ``name=value``."""
 
 
-def title(dataset: str, run_id: str = "") -> str:
-    """How a table or figure names its data; drawn images are plainly said to be drawn."""
-    name = "phantom (drawn images, not patients)" if dataset == "phantom" else dataset
-    return f"{name}: {run_id}" if run_id else name
+def title(dataset: str, drawn: bool | None = None) -> str:
+    """How a table or figure names its data; drawn images are plainly said to be drawn.
+
+    ``drawn`` is None where an old record does not say.
+    """
+    if drawn is None:
+        drawn = dataset == "phantom"
+    return f"{dataset} (drawn images, not patients)" if drawn else dataset
 
 
 def data_of(record: Mapping[str, Any]) -> str:
     """What a run was tested on and, where that is not the data it was trained on, this too."""
-    tested = title(record["passport"]["dataset"])
-    return f"{tested}, trained on {title(record['dataset'])}" if record.get("test_dataset") else tested
+    passport, trained_on = record["passport"], record.get("trained_on", {})
+    tested = title(passport["dataset"], passport.get("drawn"))
+    if not record.get("test_dataset"):
+        return tested
+    return f"{tested}, trained on {title(trained_name(record), trained_on.get('drawn'))}"
+
+
+def trained_name(record: Mapping[str, Any]) -> str:
+    """The name of the data that a run was trained on; in old records, of the component that read it."""
+    name: str = record.get("trained_on", record)["dataset"]
+    return name
 
 
 def system(record: Mapping[str, Any]) -> str:
@@ -53,16 +69,25 @@ def apart(records: Sequence[Mapping[str, Any]], *, seeds: bool = True) -> tuple[
     # In the order of the command's answer: components as they are told, then the others.
     ordered = [*(name for name in told if name in differing), *(n for n in differing if n not in _TOLD)]
     common = _told(settings[0], tuple(name for name in told if name not in differing))
-    return common, [_told(each, ordered) or "–" for each in settings]
+    return common, [_told(each, ordered, unsaid=()) for each in settings]
 
 
-def _told(settings: Mapping[str, str], names: Sequence[str]) -> str:
-    """The settings of these names in words; that thresholds are fitted on tune goes without saying."""
+def _told(
+    settings: Mapping[str, str], names: Sequence[str], unsaid: Collection[tuple[str, str]] = _UNSAID
+) -> str:
+    """The settings of these names in words, less what is ``unsaid``."""
     return ", ".join(
         _WORDS.get((name, settings[name]), _WORDS.get((name, ""), f"{name}={{}}")).format(settings[name])
         for name in names
-        if (name, settings[name]) != ("tune", "tune")
+        if (name, settings[name]) not in unsaid
     )
+
+
+def _cycle(cycle: Mapping[str, Any]) -> str:
+    """What a cycle does otherwise than the training as a whole, such as ``epochs=2 loss.gamma=1``."""
+    given = {name: value for name, value in cycle.items() if name != "loss" and value is not None}
+    given |= {f"loss.{name}": value for name, value in cycle["loss"].items()}
+    return " ".join(f"{name}={value}" for name, value in given.items()) or "as the training"
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, str]:
@@ -72,6 +97,12 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
     for kind in KINDS:
         name = record.get(kind, spec[kind]["name"])
         spec[kind] = Use(name=name, options=record["options"].get(kind, {}))
-    if spec["test_dataset"]:
-        spec["test_dataset"] = Use.model_validate(spec["test_dataset"])
+    if not spec["test_dataset"]:
+        spec["test_dataset"] = "none"
+    else:
+        test = Use.model_validate(spec["test_dataset"])
+        spec["test_dataset"] = Use(
+            name=test.name, options=record["options"].get("test_dataset", test.options)
+        )
+    training["cycles"] = " then ".join(map(_cycle, training["cycles"])) or "none"
     return {name: str(value) for name, value in {**spec, **training}.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cxrbench.report.names import apart, title
+from cxrbench.report.names import apart
 from cxrbench.report.tables import heading, plain_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
             waiting = [stage for stage, _, done in plan.steps if not done] if plan.steps else ["everything"]
             network = "reused" if not plan.trains else "trained" if place == 0 else "the same"
             table.add_row(name, network, _stages(reused), _stages(waiting))
-    data = title(plans[0].spec.dataset.name)
+    data = " and ".join(dict.fromkeys(plan.data for plan in plans))
     lines = [
         f"{_count(len(plans), 'run')}: {_count(trainings, 'network')} to train; "
         f"up to {disk / 1e6:,.0f} MB of disk"
@@ -39,6 +39,8 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
     unread = max((plan.unread for plan in plans), default=0)
     if unread:
         lines.append(f"{unread:,} image files would be read first; what they hold decides what can be reused")
+    if any(plan.spec.training.batch_size == "auto" for plan in plans):
+        lines.append("batch size auto is found by steps on the GPU; what it is decides what can be reused")
     shared = [f"all: {common}"] if common else []
     return [heading(f"{data}: what would be done"), *shared, table, *lines]
 

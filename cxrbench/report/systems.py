@@ -19,7 +19,7 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        groups.setdefault(canonical_json([_spec(record), record["passport"]["id"]]), []).append(record)
+        groups.setdefault(canonical_json(_identity(record)), []).append(record)
     shared = ("dataset", "backbone", "loss", "calibrator", "thresholds", "options", "tune", "passport")
     return [
         {
@@ -38,6 +38,15 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record["spec"].items() if name != "seed"}
+
+
+def _identity(record: Mapping[str, Any]) -> list[Any]:
+    """What runs of one system share. Files of labels and exclusions count by what they hold, not by path."""
+    passport = record["passport"]
+    settings = {name: value for name, value in _spec(record).items() if name not in ("labels", "exclude")}
+    # Old records do not say more of the labels trained on than their version.
+    labels = record.get("trained_on", {}).get("labels", passport["label_version"])
+    return [settings, passport["id"], passport.get("roles"), labels]
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float | int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from cxrbench.report.names import apart, data_of, system
+from cxrbench.report.names import apart, data_of, system, trained_name
 from cxrbench.report.systems import systems_of
 
 if TYPE_CHECKING:
@@ -213,10 +213,11 @@ def _unmapped(record: Mapping[str, Any]) -> str:
     """Which findings only one of two data sets has, where a run was tested on another one."""
     if not record.get("test_dataset"):
         return ""
+    tested = record["passport"]["dataset"]
     lacking, new = record["findings_not_in_test"], record["findings_not_trained"]
     sides = [
-        f" Not tested, as {record['test_dataset']} lacks them: {', '.join(lacking)}." if lacking else "",
-        f" Not trained, as {record['dataset']} lacks them: {', '.join(new)}." if new else "",
+        f" Not tested, as {tested} lacks them: {', '.join(lacking)}." if lacking else "",
+        f" Not trained, as {trained_name(record)} lacks them: {', '.join(new)}." if new else "",
         " All findings are in both data sets." if not lacking and not new else "",
     ]
     return "".join(sides)

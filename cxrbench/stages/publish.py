@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.report.figures import Example, draw_run
-from cxrbench.report.names import title
+from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
@@ -34,11 +35,38 @@ SCHEMA_VERSION = 1
 """Of ``run.json``."""
 
 _CONFIG_HEAD = (
-    "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root where it had one).\n\n"
+    "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root and --test-data-root where "
+    "it had them).\n\n"
 )
 
 EXAMPLE_SIDE = 256
 """Side in pixels at which example images are drawn, where the data set draws them."""
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The data that a run was trained and fitted on.
+
+    Attributes:
+        dataset: its name.
+        drawn: whether its images are drawn and show no patients.
+        label_version: which labels.
+        labels: hash of the labels themselves, those of test apart.
+    """
+
+    dataset: str
+    drawn: bool
+    label_version: str
+    labels: str
+
+
+def data_record(spec: RunSpec, passport: Passport, trained_on: TrainedOn) -> dict[str, Any]:
+    """What ``run.json`` says of the data."""
+    return {
+        "test_dataset": spec.test_dataset.name if spec.test_dataset else None,
+        "trained_on": vars(trained_on),
+        "passport": passport.record(),
+    }
 
 
 def run(
@@ -48,6 +76,7 @@ def run(
     run_id: str,
     options: Mapping[str, Mapping[str, Any]],
     passport: Passport,
+    trained_on: TrainedOn,
     training: Artifact,
     threshold: Artifact,
     evaluation: Artifact,
@@ -67,6 +96,7 @@ def run(
     evaluated = read_json(evaluation.folder / "metrics.json")
     trained = read_json(training.folder / "training.json")
     epochs = pd.read_csv(training.folder / "epochs.csv")
+    data = data_record(spec, passport, trained_on)
     write_json(
         folder / "run.json",
         {
@@ -74,7 +104,7 @@ def run(
             "run_id": run_id,
             **spec.names(),
             "options": {kind: dict(given) for kind, given in options.items()},
-            "test_dataset": spec.test_dataset.name if spec.test_dataset else None,
+            **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
             "seed": spec.seed,
@@ -83,7 +113,6 @@ def run(
             "training_seconds": float(epochs["seconds"].sum()),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
-            "passport": passport.record(),
             "listed": dict(listed),
             "notes": list(notes),
             "spec": spec.model_dump(mode="json"),
@@ -103,8 +132,8 @@ def run(
             shutil.copyfile(artifact.folder / name, folder / name)
     draw_run(
         folder,
-        title=title(passport.dataset, run_id),
-        network=title(passport.dataset, training.id),
+        title=f"{data_of(data)}: {run_id}",
+        network=f"{data_of(data)}: {training.id}",
         epochs=epochs,
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),

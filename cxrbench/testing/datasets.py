@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.collection import Collection
-from cxrbench.errors import CxrbenchError, DamagedImageError
+from cxrbench.errors import CxrbenchError, DamagedImageError, UsageError
 from cxrbench.roles import assign_roles
 from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec, TrainingSpec
@@ -135,6 +135,20 @@ def refuses_content_that_is_no_image(subject: Subject) -> None:
                 require(False, f"{content[:8]!r} … is decoded.")
 
 
+def decodes_alike_with_any_options(subject: Subject) -> None:
+    """Where images have files, a file is decoded alike whatever the options, which share stored images."""
+    manifest = _read(subject).manifest
+    asked = list(manifest.index[manifest["source"] != ""][:3])
+    try:
+        usual = Subject(subject.component, {}, subject.root)
+        usual.make()
+    except UsageError:
+        return  # it cannot be made without options
+    given, plain = (_pixels(each, manifest, asked, 32) for each in (subject, usual))
+    for image_id, one, other in zip(asked, given, plain, strict=True):
+        require(np.array_equal(one, other), f"{image_id} is decoded otherwise without options.")
+
+
 def explains_a_missing_folder(subject: Subject) -> None:
     """A root that is not there is a CxrbenchError, whose sentence names it."""
     if subject.root is None:
@@ -162,6 +176,7 @@ CHECKS = tuple(
             reads_the_same_again,
             gives_grey_pixels,
             refuses_content_that_is_no_image,
+            decodes_alike_with_any_options,
             explains_a_missing_folder,
         ),
     )

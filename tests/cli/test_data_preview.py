@@ -103,3 +103,26 @@ def test_without_augmentation_training_sees_what_evaluation_does():
     (shown,) = previews(1, augmentation="none", image_size=40)
     assert all(np.array_equal(view, shown.evaluation) for view in shown.training)
     assert shown.preprocessed is shown.original
+
+
+def test_what_is_shown_is_selected_as_for_a_run(tmp_path):
+    train = selected().roles.loc[lambda roles: roles == "train"].index
+    left, path = sorted(train)[:2], tmp_path / "x.png"
+    (tmp_path / "out.txt").write_text("\n".join(set(train) - set(left)))
+    (tmp_path / "new.csv").write_text(f"image_id,Mass\n{left[0]},1\n")
+    shown = previews(exclude=str(tmp_path / "out.txt"), labels=str(tmp_path / "new.csv"))
+    assert sorted(each.image_id for each in shown) == left
+    assert "Mass" in next(each.findings for each in shown if each.image_id == left[0])
+    answer = preview("--exclude", tmp_path / "out.txt", "--output", path, "--json")
+    assert sorted(json.loads(answer.stdout)["images"]) == left
+    by_patient = [each.image_id for each in previews(16, split="patient")]
+    assert by_patient != [each.image_id for each in previews(16)]
+    assert preview("--split", "patient", "--sampler", "limit", "--output", path).exit_code == 0
+
+
+def test_without_a_training_image_it_says_so(tmp_path):
+    (tmp_path / "out.txt").write_text("\n".join(selected().roles.loc[lambda r: r == "train"].index))
+    answer = preview("--exclude", tmp_path / "out.txt", "--output", tmp_path / "x.png")
+    assert answer.exit_code == 1
+    assert "has no images for train" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -13,11 +13,17 @@ from collections import Counter
 import folder_data
 import numpy as np
 import pytest
-from conftest import invoke, job_of, subprocess_environment
+import torch
+from conftest import PHANTOM, invoke, job_of, subprocess_environment
 from folder_data import SIDE, images_of
 from PIL import Image
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.grid import cells
+from cxrbench.plugins import installed
+from cxrbench.reporter import Reporter
+from cxrbench.store import Store
+from cxrbench.workflow import Workflow
 
 HEIGHT, WIDTH = 40, 50
 
@@ -180,7 +186,88 @@ def register_preprocessing(register):
     np.testing.assert_array_equal(other, 255 - one)
 
 
+OWN_FILMS = """
+from pathlib import Path
+from folder_data import Folder
+from cxrbench.hookspecs import hookimpl
+
+class Films(Folder):
+    def __init__(self, half: bool = False):
+        super().__init__(Path("decoded.log"))
+
+@hookimpl
+def register_datasets(register):
+    register("films", "THIS:Films", version="VERSION", summary="A folder of films")
+"""
+
+
+def test_who_decodes_and_its_version_are_part_of_what_networks_saw(root, tmp_path, plugin, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def job(version, **given):
+        plugin(OWN_FILMS.replace("VERSION", version))
+        registry, reporter = installed().registry, Reporter(quiet=True)
+        spec = {"backbone": "timm/test_resnet", "image_size": 32, "training": {"precision": "fp32"}, **given}
+        (spec,) = cells(spec, {}, [], registry)
+        store = Store(tmp_path / "results", reporter)
+        roots = {str(spec.test_dataset): root}
+        return Workflow(store, registry, reporter, torch.device("cpu"), root, roots).job(spec).steps
+
+    def external(version):
+        return job(version, dataset=PHANTOM, test_dataset="films", sampler="none")
+
+    first, again = job("1", dataset="films"), job("1", dataset="films:half=true")
+    assert first.train.id == again.train.id
+    assert first.predictions["test"].id == again.predictions["test"].id
+    other = external("1")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    newer = job("2", dataset="films")
+    assert newer.train.id != first.train.id
+    renewed = external("2")
+    assert renewed.train.id == other.train.id
+    assert renewed.predictions["test"].id != other.predictions["test"].id
+
+
+def test_what_networks_saw_is_the_same_at_another_side(root, results):
+    small, large = images_of(root, results), images_of(root, results, side=2 * SIDE)
+    assert small.seen("train") == large.seen("train")
+    assert small.seen("train") != small.seen("val")
+    assert small.seen("train") != images_of(root, results, prepared={"preprocessing": "x"}).seen("train")
+
+
+def test_a_changed_file_changes_what_networks_saw_of_its_role_alone(root, results):
+    roles = ("train", "val", "tune", "test")
+    before = [images_of(root, results).seen(role) for role in roles]
+    write(root, [0], seed=1)
+    after = [images_of(root, results).seen(role) for role in roles]
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+
+
 # Crashes, other processes, damage
+
+
+def test_rows_that_another_process_freed_and_made_anew_are_read_again(root, results):
+    images = images_of(root, results)
+    assert_right(images, root)
+    assert invoke("store", "gc", "--images", "--results", results).exit_code == 0
+    # Other images first: the same rows hold these now.
+    other = results.parent / "other"
+    write(other, range(90, 102))
+    images_of(other, results).prepare()
+    images_of(root, results).prepare()
+    assert_right(images, root)
+    assert verify(results) == (0, [])
+
+
+def test_a_run_that_began_while_its_images_were_about_to_be_freed_keeps_them(root, results):
+    images = images_of(root, results)
+    images.prepare()
+    with Store(results, Reporter(quiet=True)).needing([images.cache.id]):
+        assert not images.cache.free()
+        assert_right(images, root)
+    assert images.cache.free()
+    assert not images.cache.folder.exists()
 
 
 def test_killed_half_way_it_goes_on_and_decodes_no_kept_image_again(root, results):
@@ -309,6 +396,18 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_decoded(root, re
     with pytest.raises(CxrbenchError, match=r"12 images at 1000000 px need 1\.2e\+04 GB in .* GB are free"):
         images.prepare()
     assert not decoded(results)
+
+
+def test_a_disk_that_is_full_does_not_stop_a_moved_folder_whose_images_are_stored(root, results, monkeypatch):
+    images_of(root, results).prepare()
+    moved = root.rename(root.with_name("moved"))
+    nothing = shutil.disk_usage(results)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
+    assert_right(images_of(moved, results), moved)
+    assert set(decoded(results).values()) == {1}
+    write(moved, [12])
+    with pytest.raises(CxrbenchError, match="1 images at 16 px need"):
+        images_of(moved, results).prepare()
 
 
 def test_memory_does_not_grow_with_the_number_of_images(root, results):

@@ -5,7 +5,7 @@ import pytest
 
 from cxrbench.grid import described
 from cxrbench.plugins import installed
-from cxrbench.report.names import apart, system
+from cxrbench.report.names import apart, data_of, system
 from cxrbench.report.systems import systems_of
 from cxrbench.report.tables import summary
 from cxrbench.specs import resolve
@@ -69,9 +69,15 @@ def test_a_metric_that_no_seed_has_is_undefined():
         ({"image_size": 96}, ["image_size=64", "image_size=96"]),
         ({"training": {"ema": 0.9}}, ["ema=0.0", "ema=0.9"]),
         ({"split": "patient"}, ["split=official", "split=patient"]),
-        ({"tune": "val"}, ["–", "fitted on val"]),
+        ({"tune": "val"}, ["fitted on tune", "fitted on val"]),
         ({"calibrator": "temperature"}, ["uncalibrated", "temperature"]),
         ({"thresholds": "dynamic:min_precision=0.4"}, ["dynamic", "dynamic:min_precision=0.4"]),
+        ({"sampler": "limit:no_finding=0.5"}, ["sampler=none", "sampler=limit:no_finding=0.5"]),
+        ({"test_dataset": "phantom:seed=3"}, ["test_dataset=none", "test_dataset=phantom:seed=3"]),
+        (
+            {"training": {"cycles": [{"epochs": 1}, {"learning_rate": 0.01, "loss": {}}]}},
+            ["cycles=none", "cycles=epochs=1 then learning_rate=0.01"],
+        ),
         ({"dataset": "phantom:seed=3"}, ["dataset=phantom", "dataset=phantom:seed=3"]),
     ],
 )
@@ -80,6 +86,45 @@ def test_whatever_setting_differs_is_named_and_what_is_common_said_once(settings
     assert names == told
     assert "seed 0" in common
     assert system(record()) == "densenet_fpn, weighted_bce, uncalibrated, dynamic, seed 0"
+
+
+def test_split_and_sampler_are_told_where_they_are_not_the_usual_ones():
+    assert system(record(split="patient")).startswith("split=patient, densenet_fpn, ")
+    both = [record(split="image"), record(1, split="image")]
+    assert apart(both)[0].startswith("split=image, densenet_fpn")
+
+
+def with_data(record, *, files=None, trained="l1", roles="r1"):
+    return {
+        **record,
+        "spec": {**record["spec"], **(files or {})},
+        "trained_on": {"dataset": "x", "drawn": False, "label_version": "1", "labels": trained},
+        "passport": {**record["passport"], "roles": roles},
+    }
+
+
+def test_files_count_by_what_they_hold_and_not_by_their_path():
+    here, there = {"labels": "./a.csv", "exclude": "b.txt"}, {"labels": "a.csv", "exclude": "./b.txt"}
+    same = [with_data(record(0), files=here), with_data(record(1), files=there)]
+    assert [one["seeds"] for one in systems_of(same)] == [[0, 1]]
+    for other in ({"trained": "l2"}, {"roles": "r2"}):
+        changed = [same[0], with_data(record(1), files=here, **other)]
+        assert [one["seeds"] for one in systems_of(changed)] == [[0], [1]]
+
+
+def test_data_is_named_by_its_collection_and_drawn_where_the_record_says_so():
+    given = record(test_dataset="phantom:seed=3")
+    external = {**with_data(given), "test_dataset": "phantom"}
+    external["passport"] = {**given["passport"], "dataset": "films", "drawn": False}
+    external["trained_on"] = {**external["trained_on"], "dataset": "sketches", "drawn": True}
+    assert data_of(external) == "films, trained on sketches (drawn images, not patients)"
+
+
+def test_old_records_name_the_component_and_phantoms_are_drawn():
+    given = record(dataset="phantom", test_dataset="phantom")
+    old = {**given, "test_dataset": "phantom"}
+    old["passport"] = {**given["passport"], "dataset": "films"}
+    assert data_of(old) == "films, trained on phantom (drawn images, not patients)"
 
 
 def test_a_record_from_before_a_setting_was_there_has_its_default():

@@ -583,3 +583,25 @@ def test_a_data_set_must_explain_a_missing_folder(tmp_path: Path) -> None:
     cls = broken(SoundDataset, read=lambda self, root: SoundDataset().read(None))
     with pytest.raises(AssertionError, match="read without an error"):
         named("dataset", "explains_a_missing_folder").run(component("dataset", cls), {}, tmp_path)
+
+
+class Bright(SoundDataset):
+    """Images of one file, whose option changes what is decoded."""
+
+    def __init__(self, brighter: int = 0) -> None:
+        self.brighter = brighter
+
+    def read(self, root: Path | None) -> Collection:
+        sound = super().read(root)
+        return replace(sound, manifest=sound.manifest.assign(source="film"))
+
+    def pixels(self, content: bytes | None, image_id: str, side: int) -> Any:
+        return np.full((side, side), len(content or b"") + self.brighter, np.uint8)
+
+
+def test_a_data_set_must_decode_alike_whatever_its_options(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"film")
+    check = named("dataset", "decodes_alike_with_any_options")
+    check.run(component("dataset", Bright), {"brighter": 0}, tmp_path)
+    with pytest.raises(AssertionError, match="i00 is decoded otherwise"):
+        check.run(component("dataset", Bright), {"brighter": 1}, tmp_path)
