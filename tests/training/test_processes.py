@@ -97,7 +97,7 @@ def masked_labels(folder):
 def test_two_processes_train_what_one_does_with_unknown_labels_too(tmp_path):
     settings = (*SETTINGS, "--epochs", 3, "--labels", masked_labels(tmp_path))
     (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
-    assert (code, other) == (0, (0, "", ""))
+    assert (code, other) == (0, (0, "", "")), stderr
     assert "in 2 processes" in stderr
     alone = run(tmp_path / "alone", *settings, backbone=None)
     require_the_same_training(tmp_path / "together", stdout, alone)
