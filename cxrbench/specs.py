@@ -61,14 +61,18 @@ class TrainingSpec(BaseModel):
         optimizer: ``adam`` or ``adamw``.
         learning_rate: at the start.
         weight_decay: L2 (adam) or decoupled (adamw).
-        schedule: ``cosine`` to zero over all steps, ``plateau`` on validation loss, or ``constant``.
+        schedule: ``cosine`` to ``min_lr`` over all steps, ``plateau`` on validation loss, or ``constant``.
         plateau_patience: epochs without lower validation loss before the rate is cut.
         plateau_factor: what the rate is multiplied by then.
+        plateau_min_delta: by how much validation loss must be below the lowest so far to count as lower;
+            None: by 1e-4 of that.
+        min_lr: where a cosine ends, and what a plateau does not cut below.
         early_stopping: end a cycle after this many of its epochs without a better ``select``; 0 never does.
         select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 at each
             epoch's best-F1 thresholds, or loss (the run's own, whatever options a cycle gives its loss).
         clip_norm: gradient norm is clipped to this; 0 does not clip.
-        precision: ``fp32``, ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the processor has it.
+        precision: ``fp32`` (without TF32), ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the
+            processor has it. Epochs are judged in fp32 whatever it is.
         channels_last: memory layout of images and convolutions.
         ema: decay a step of an exponential moving average of the weights, which is then what is validated
             and kept; 0 keeps the weights themselves.
@@ -89,6 +93,8 @@ class TrainingSpec(BaseModel):
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     plateau_patience: int = Field(2, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
+    plateau_min_delta: float | None = Field(None, ge=0)
+    min_lr: float = Field(0.0, ge=0)
     early_stopping: int = Field(0, ge=0)
     select: Literal["macro_auc", "macro_f1", "loss"] = "macro_auc"
     clip_norm: float = Field(5.0, ge=0)

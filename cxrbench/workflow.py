@@ -41,8 +41,9 @@ from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, tr
 from cxrbench.steps import Hashes, Steps, steps_of
 from cxrbench.store import Artifact, Store
 from cxrbench.task import Task
+from cxrbench.training.batch_size import remember, remembered
 from cxrbench.training.batches import Rows
-from cxrbench.training.devices import best_precision, check_deterministic, check_precision
+from cxrbench.training.devices import best_precision, check_deterministic, check_precision, name_of
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
 from cxrbench.training.schedule import most_epochs
@@ -181,13 +182,19 @@ class Workflow:
         return job
 
     def _with_batch_size(self, job: Job) -> RunSpec:
-        """The spec with ``auto`` resolved: on a GPU by trying, once for runs that differ by seed alone."""
+        """The spec with ``auto`` resolved: on a GPU by trying, once for runs that differ by seed alone.
+
+        What was found is kept in the store, so that the same command is the same run when it is given again.
+        """
         spec = job.spec
-        like = digest(spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK - {"seed"}))
+        settings = spec.model_dump(mode="json", include=_DECIDE_THE_NETWORK - {"seed"})
+        like = digest([settings, name_of(self.device), current().count])
         if like not in self._batch_sizes:
-            size = job.fitting_batch_size() if self.device.type == "cuda" else self._usual_batch_size(spec)
+            if self.device.type == "cuda":
+                size, why = self._found_batch_size(job, like), "the largest that fits"
+            else:
+                size, why = self._usual_batch_size(spec), "the usual one on a CPU"
             self._batch_sizes[like] = size
-            why = "the largest that fits" if self.device.type == "cuda" else "the usual one on a CPU"
             self.reporter.say(f"batch size auto: {size}, {why}")
         return _with_training(spec, batch_size=self._batch_sizes[like])
 
@@ -198,6 +205,15 @@ class Workflow:
             network = backbone.build(outputs, spec.image_size, False)
             self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
         return self._parameter_bytes[key]
+
+    def _found_batch_size(self, job: Job, like: str) -> int:
+        path = self.store.root / "batch_sizes.json"
+        if (size := remembered(path, like)) is None:
+            with self.store.locked("batch_sizes"):
+                if (size := remembered(path, like)) is None:
+                    size = job.fitting_batch_size()
+                    remember(path, like, size)
+        return size
 
     def _usual_batch_size(self, spec: RunSpec) -> int:
         """What the data set recommends, or the default."""

@@ -31,18 +31,21 @@ class MaskedBce:
         self.positive_weights = (
             None if positive_weights is None else torch.as_tensor(positive_weights, dtype=torch.float32)
         )
+        self._on_device: dict[torch.device, Tensor] = {}
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss, a float32 scalar, of logits ``[B, c]`` and labels ``[B, c]`` (1, 0, NaN unknown)."""
-        if self.positive_weights is not None and self.positive_weights.device != logits.device:
-            # Once a run, not once a step: copying from the host would stall the device.
-            self.positive_weights = self.positive_weights.to(logits.device)
         return mean_over_known(self._elementwise, logits, labels)
 
     def _elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(
-            logits, labels, pos_weight=self.positive_weights, reduction="none"
-        )
+        weights = self._weights_on(logits.device)
+        return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights, reduction="none")
+
+    def _weights_on(self, device: torch.device) -> Tensor | None:
+        """Copied once for each device, not once a step: a copy from the host would stall the device."""
+        if self.positive_weights is not None and device not in self._on_device:
+            self._on_device[device] = self.positive_weights.to(device)
+        return self._on_device.get(device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from cxrbench.specs import RunSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
+from cxrbench.training.devices import deterministic, true_fp32
 from cxrbench.training.inference import logits_of
 
 VERSION = "1"
@@ -34,7 +35,8 @@ def run(
 ) -> None:
     """Write ``predictions.parquet``.
 
-    Always in fp32: bf16 keeps 8 bits of a logit and makes ties of differences.
+    Always in fp32, without TF32: bf16 keeps 8 bits of a logit and makes ties of differences, and a CPU
+    should give the same as a GPU. Deterministic where training is.
 
     Raises:
         CxrbenchError: a logit is not finite, or the device has not the memory for one image.
@@ -44,7 +46,11 @@ def run(
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
     try:
-        with reporter.progress("predicting", len(rows)) as advance:
+        with (
+            true_fp32(),
+            deterministic(spec.training.deterministic),
+            reporter.progress("predicting", len(rows)) as advance,
+        ):
             logits = logits_of(
                 network.to(device),
                 backbone,

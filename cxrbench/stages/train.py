@@ -26,11 +26,12 @@ from cxrbench.task import Task
 from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState
+from cxrbench.training.devices import name_of
 from cxrbench.training.loop import Training, train
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 
-VERSION = "2"
+VERSION = "3"
 """Changes when the same inputs train to another network."""
 
 
@@ -81,8 +82,11 @@ def run(
     finished = folder / "training.json"
     trains = not finished.exists()
     if trains:
+        current().require_rows(len(rows["train"]))
+        # First of all: what cannot be built must not leave the others waiting for a training.
+        training = _training(spec, backbone, losses, augmentation, task, rows, network)
         current().summon(Invitation.to(folder, spec, task, rows, device))
-        train(_training(spec, backbone, losses, augmentation, task, rows, network), folder, device, reporter)
+        train(training, folder, device, reporter)
         write_json(finished, _facts(spec, network, device))
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()
@@ -98,8 +102,8 @@ class Invitation:
         spec: of the run.
         task: the classes.
         rows: of train and val, without pixels.
-        pixels: the file of all stored images, which the other process opens itself; None where the network
-            takes none.
+        pixels: the file of all stored images, which the other process maps into memory itself, and its
+            shape ``(m, side, side)``; None where the network takes none.
         device: ``cpu`` or ``cuda``; each process has its own.
     """
 
@@ -107,7 +111,7 @@ class Invitation:
     spec: RunSpec
     task: Task
     rows: dict[Role, Rows]
-    pixels: Path | None
+    pixels: tuple[Path, tuple[int, ...]] | None
     device: str
 
     @classmethod
@@ -116,7 +120,9 @@ class Invitation:
     ) -> Invitation:
         """An invitation to :func:`run` with these arguments."""
         stored = rows["train"].pixels
-        pixels = Path(str(stored.filename)).absolute() if isinstance(stored, np.memmap) else None
+        pixels = None
+        if isinstance(stored, np.memmap):
+            pixels = Path(str(stored.filename)).absolute(), stored.shape
         sent = {role: replace(each, pixels=None) for role, each in rows.items()}
         return cls(folder.absolute(), spec, task, sent, pixels, device.type)
 
@@ -134,7 +140,10 @@ def take_part(invitation: Invitation) -> None:
         use = spec.use(kind)
         return instantiate(registry.find(kind, use.name), use.options)
 
-    stored = None if invitation.pixels is None else np.load(invitation.pixels, mmap_mode="r")
+    stored = None
+    if invitation.pixels is not None:
+        path, shape = invitation.pixels
+        stored = np.memmap(path, np.uint8, mode="r", shape=shape)
     rows = {role: replace(each, pixels=stored) for role, each in invitation.rows.items()}
     backbone, losses = make("backbone"), (make("loss"), *cycle_losses(spec, registry))
     # Its weights come from the leading process as the training starts.
@@ -183,7 +192,7 @@ def largest_batch_size(
     With several processes each takes its share, on a device like this one.
 
     Raises:
-        CxrbenchError: not even the smallest step fits.
+        CxrbenchError: not even the smallest step fits, or a step cannot be taken at all.
     """
     processes = current().count
     side = stored_side(spec.image_size, spec.crop)
@@ -213,6 +222,7 @@ def _facts(spec: RunSpec, network: nn.Module, device: torch.device) -> dict[str,
         "spec": spec.model_dump(mode="json"),
         "parameters": sum(p.numel() for p in network.parameters()),
         "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": name_of(device),
+        "processes": current().count,
         "threads": torch.get_num_threads(),
     }

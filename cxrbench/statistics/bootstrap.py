@@ -27,7 +27,7 @@ class Estimate:
     Attributes:
         value: on the whole test set; NaN where undefined.
         replicates: float64 ``[B]``, on each resample; NaN where undefined.
-        seed: the text that the resamples follow from; equal texts and patients mean equal resamples.
+        seed: the identity of the resamples, see :class:`cxrbench.statistics.resamples.Resamples`.
         findings: whose average it is.
     """
 
@@ -50,7 +50,7 @@ class Replicates:
         findings: names ``[c]``.
         values: float64 ``[m, c]``, on the whole set.
         replicates: float64 ``[m, c, B]``, on each resample; NaN where undefined.
-        seed: the text that the resamples follow from.
+        seed: the identity of the resamples, see :class:`cxrbench.statistics.resamples.Resamples`.
     """
 
     metrics: tuple[str, ...]
@@ -129,4 +129,4 @@ def bootstrap(findings: Sequence[str], resamples: Resamples, statistics: Sequenc
         done += drawn
     once = np.ones((resamples.clusters, 1))
     values = np.concatenate([each(once) for each in statistics])[:, :, 0]
-    return Replicates(names, tuple(findings), values, replicates, resamples.seed)
+    return Replicates(names, tuple(findings), values, replicates, resamples.identity)

@@ -48,16 +48,17 @@ class AucCovariance:
     def difference(self, a: int, b: int, finding: int, level: float = 0.95) -> tuple[float, Interval, float]:
         """AUC of system ``a`` less that of ``b``, its interval, and the two-sided p of no difference.
 
-        ``z = difference / sqrt(var_a + var_b - 2 cov_ab)``. Where the systems rank alike the variance is 0:
-        p is 1.
+        ``z = difference / sqrt(var_a + var_b - 2 cov_ab)``. Where the systems rank alike both are 0: p is 1.
+        Where the variance alone is 0, as for a perfect system against one that tells nothing, the images
+        show no spread to hold the difference against: p is NaN. So it is where the variance is undefined.
         """
         gap = float(self.auc[a, finding] - self.auc[b, finding])
         block = self.covariance[finding]
         variance = float(max(block[a, a] + block[b, b] - 2 * block[a, b], 0.0))
-        if gap == 0:
-            p = 1.0
+        if variance > 0:
+            p = 2 * float(stats.norm.sf(abs(gap) / math.sqrt(variance)))
         else:
-            p = 2 * float(stats.norm.sf(abs(gap) / math.sqrt(variance))) if variance > 0 else math.nan
+            p = 1.0 if gap == variance == 0 else math.nan
         return gap, normal_interval(gap, variance, level), p
 
 

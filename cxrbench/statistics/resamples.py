@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.canonical import digest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,6 +34,8 @@ class Resamples:
         rows: int64 ``[n]``, the place of each image's patient among the sorted patients.
         clusters: how many patients there are.
         seed: the text.
+        identity: the text with a digest of the patients and of how many images each has: where it is the
+            same, so are the resamples and what they weigh.
         replicates: how many resamples.
     """
 
@@ -47,6 +51,7 @@ class Resamples:
         self.rows: IntArray = rows.astype(np.int64)
         self.clusters = len(names)
         self.seed = seed
+        self.identity = f"{seed}-{digest([names.tolist(), np.bincount(rows).tolist()])}"
         self.replicates = replicates
 
     def weights(self) -> Iterator[FloatArray]:

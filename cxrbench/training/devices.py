@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import GradientAccumulationPlugin
 
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.specs import TrainingSpec
@@ -36,10 +37,15 @@ def device_of(name: DeviceName) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def name_of(device: torch.device) -> str:
+    """What people call the device: the GPU's model, or ``cpu``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def best_precision(device: torch.device) -> Precision:
     """bf16 where the processor computes in it, else fp32."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # Older torch cannot tell; fp32 then costs speed, not results.
     features: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "fp32"
@@ -87,21 +93,41 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
+def true_fp32() -> Iterator[None]:
+    """Let fp32 be fp32 within the block, as before behind it.
+
+    On CUDA torch lets cuDNN round the factors of fp32 convolutions to 10 bits (TF32) unless told otherwise.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+@contextmanager
 def in_one_sentence(spec: TrainingSpec, image_size: int) -> Iterator[None]:
-    """Say what a step cannot do on this device, and which setting to change.
+    """Say what a training cannot do on this device, and which setting to change.
 
     Raises:
-        StepTooLargeError: a smaller batch may fit.
+        StepTooLargeError: memory ran out; a smaller batch, or smaller images, may fit.
         CxrbenchError: an operation cannot be compiled or has no deterministic way.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         processes = current().count
-        less = max(2, spec.images_a_step // 2 // processes) * processes
+        less = spec.images_a_step // 2 // processes * processes
+        instead = (
+            f"try --batch-size {less}"
+            if less >= 2 * processes
+            else "give a smaller --image-size or --device cpu"
+        )
         raise StepTooLargeError(
             f"The device ran out of memory with {spec.images_a_step} images of {image_size} px "
-            f"a step; try --batch-size {less}."
+            f"a step; {instead}."
         ) from error
     except RuntimeError as error:
         if spec.deterministic and "determinis" in str(error):
@@ -130,7 +156,13 @@ def _first_sentence(error: RuntimeError) -> str:
 def accelerator_for(precision: Precision, device: torch.device) -> Accelerator:
     """An accelerator for one training.
 
-    accelerate keeps one state a process and refuses a second precision; each training starts afresh.
+    accelerate keeps one state a process and refuses a second precision; each training starts afresh. What
+    its environment variables would otherwise set, and what changes results, is said here.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision=_AUTOCAST[precision], cpu=device.type == "cpu")
+    return Accelerator(
+        mixed_precision=_AUTOCAST[precision],
+        cpu=device.type == "cpu",
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        dynamo_backend="no",
+    )

@@ -31,7 +31,13 @@ from cxrbench.training.checkpoint import (
     save_optimizer,
     save_weights,
 )
-from cxrbench.training.devices import Precision, accelerator_for, deterministic, in_one_sentence
+from cxrbench.training.devices import (
+    Precision,
+    accelerator_for,
+    deterministic,
+    in_one_sentence,
+    true_fp32,
+)
 from cxrbench.training.ema import average_of
 from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
@@ -117,11 +123,19 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     and ``steps.csv``, and the last :class:`TrainingState` for the caller to clear. With several processes,
     all call this at once and process 0 writes.
 
+    ``fp32`` is without TF32, here and in what is judged on val.
+
     Raises:
-        CxrbenchError: the loss is not finite (the batch is named), or memory runs out.
+        CxrbenchError: the loss is not finite (the batch is named), memory runs out, or an operation cannot be
+            compiled or has no deterministic way.
     """
-    processes = current()
-    with processes.training(), deterministic(training.spec.deterministic):
+    processes, spec = current(), training.spec
+    with (
+        processes.training(),
+        true_fp32(),
+        deterministic(spec.deterministic),
+        in_one_sentence(spec, training.image_size),
+    ):
         _train(training, folder, device, reporter, processes)
 
 
@@ -143,8 +157,8 @@ def _train(
         load_own_weights(plain, latest / "weights.safetensors")
         load_optimizer(optimizer, latest / "optimizer.safetensors", latest / "optimizer.json")
         if average is not None:
-            load_own_weights(average.module, latest / "average.safetensors")
-            average.n_averaged.fill_(scalars["averaged"])
+            load_own_weights(average.network, latest / "average.safetensors")
+            average.updates = scalars["averaged"]
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(scalars["scaler"])
         if processes.leads:
@@ -169,8 +183,8 @@ def _train(
                 torch.manual_seed(derive("epoch", training.seed, epoch, *processes.apart))
                 order.epoch = epoch
                 losses, times = _train_epoch(step, loss, schedule, batches, epoch, advance)
-                judged = plain if average is None else average.module
-                row = processes.agree(partial(_validate, training, judged, accelerator))
+                judged = plain if average is None else average.network
+                row = processes.agree(partial(_validate, training, judged, accelerator.device))
                 if isinstance(schedule, ReduceLROnPlateau):
                     schedule.step(row["val_loss"])
                 score = -row["val_loss"] if spec.select == "loss" else row[spec.select]
@@ -190,7 +204,7 @@ def _train(
                         **row,
                         "seconds": time.perf_counter() - started,
                         "step_ms": step_seconds * 1e3,
-                        "images_per_second": spec.images_a_step / step_seconds,
+                        "images_per_second": processes.step_of(len(training.train), spec) / step_seconds,
                         "best": is_best,
                     }
                 )
@@ -203,17 +217,29 @@ def _train(
                     "progress": vars(done),
                     "schedule": schedule.state_dict(),
                     "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-                    "averaged": int(average.n_averaged) if average is not None else 0,
+                    "averaged": average.updates if average is not None else 0,
                     "epochs": log.epochs,
                     "steps": log.steps,
                 }
-                averaged = average.module if average is not None else None
+                averaged = average.network if average is not None else None
                 state.save(epoch, plain, best, optimizer.state_dict(), scalars, averaged)
                 reporter.say(_epoch_line(log.epochs[-1], spec))
 
     if processes.leads:
         save_optimizer(optimizer.state_dict(), folder / "optimizer.safetensors", folder / "optimizer.json")
         log.write(folder)
+
+
+class _Stepped(nn.Module):
+    """The network as steps see it: into its ``forward``, not the network's own, accelerate puts autocast."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        logits: Tensor = self.network(*inputs)
+        return logits
 
 
 class Step:
@@ -234,8 +260,10 @@ class Step:
             self.plain = self.plain.to(memory_format=torch.channels_last)
         self.average = average_of(self.plain, spec.ema)
         network: Any = torch.compile(self.plain) if spec.compile else self.plain
-        self._network = accelerator.prepare_model(network, evaluation_mode=alone)
+        self._network = accelerator.prepare_model(_Stepped(network), evaluation_mode=alone)
         self.optimizer = accelerator.prepare_optimizer(optimizer_of(self.plain, spec, spec.learning_rate))
+        masked = bool(np.isnan(training.train.known_labels).any())
+        self._weighs_shares = masked and not alone and current().count > 1
 
     def begin_epoch(self) -> None:
         """Dropout and batch normalisation as in training."""
@@ -245,19 +273,20 @@ class Step:
         """One step on a batch that lies on the device: its loss, not waited for."""
         training, spec = self.training, self.training.spec
         view = partial(training.augmentation.view, draws=draws)
-        with in_one_sentence(spec, training.image_size):
-            inputs = network_inputs(
-                training.backbone, batch, training.image_size, training.crop, spec.channels_last, view
-            )
-            loss = loss_of(self._network(*inputs), batch["labels"])
-            self.accelerator.backward(loss)
-            if spec.clip_norm:
-                # Of the gradients themselves: accelerate takes fp16's scale from them first.
-                self.accelerator.clip_grad_norm_(self.plain.parameters(), spec.clip_norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            if self.average is not None and not self.optimizer.step_was_skipped:
-                self.average.update_parameters(self.plain)
+        inputs = network_inputs(
+            training.backbone, batch, training.image_size, training.crop, spec.channels_last, view
+        )
+        loss = loss_of(self._network(*inputs), batch["labels"])
+        if self._weighs_shares:
+            loss = loss * current().weight_of(batch["labels"])
+        self.accelerator.backward(loss)
+        if spec.clip_norm:
+            # Of the gradients themselves: accelerate takes fp16's scale from them first.
+            self.accelerator.clip_grad_norm_(self.plain.parameters(), spec.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None and not self.optimizer.step_was_skipped:
+            self.average.update(self.plain)
         return loss.detach()
 
 
@@ -278,7 +307,11 @@ def _train_epoch(
     for number, batch in enumerate(batches, 1):
         rows = batch["row"].numpy()
         numbers = uniforms(hashes[rows], training.augmentation.draws, "view", training.seed, epoch)
-        draws = torch.from_numpy(numbers).to(device)
+        draws = torch.from_numpy(numbers)
+        if device.type == "cuda":
+            # Like the batch: from other memory the copy would wait for the device.
+            draws = draws.pin_memory()
+        draws = draws.to(device, non_blocking=True)
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         waiting.append((step.take(loss_of, moved, draws), rows))
         # After a step that fp16's scaler skipped there is nothing to schedule.
@@ -297,19 +330,22 @@ def _train_epoch(
     return losses, times
 
 
-def _validate(training: Training, network: nn.Module, accelerator: Accelerator) -> dict[str, float]:
-    """Loss and figures on val, in the training's precision; F1 at the best threshold of each finding."""
-    with accelerator.autocast():
-        logits = logits_of(
-            network,
-            training.backbone,
-            training.val,
-            image_size=training.image_size,
-            crop=training.crop,
-            batch_size=training.spec.images_a_step,
-            channels_last=training.spec.channels_last,
-            device=accelerator.device,
-        )
+def _validate(training: Training, network: nn.Module, device: torch.device) -> dict[str, float]:
+    """Loss and figures on val; F1 at the best threshold of each finding.
+
+    In fp32, as predictions are: what is selected is then what is predicted with, and ties of bf16's 8 bits
+    select nothing. Val is a ninth of train, and a step costs three passes, so this costs some percent.
+    """
+    logits = logits_of(
+        network,
+        training.backbone,
+        training.val,
+        image_size=training.image_size,
+        crop=training.crop,
+        batch_size=training.spec.images_a_step,
+        channels_last=training.spec.channels_last,
+        device=device,
+    )
     labels = training.val.known_labels
     with torch.inference_mode():
         loss = float(training.loss(logits, torch.from_numpy(labels.astype(np.float32))))

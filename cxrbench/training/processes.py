@@ -2,8 +2,8 @@
 
 Process 0 does the whole workflow. The others wait until it summons them to a training, run the same loop on
 their share of each batch, write and say nothing, and end when it ends. Where a training breaks off in one
-process alone, the others may hang in the middle of a step: process 0 then begins no other training, and
-ends with an error, at which the launcher ends the rest.
+process alone, the others may hang in the middle of a step: process 0 then ends with an error, at which the
+launcher ends the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.specs import TrainingSpec
 from cxrbench.training.batches import Rows, SeededOrder, loader
 
 if TYPE_CHECKING:
@@ -80,12 +81,35 @@ class Processes:
                 f"A batch of {batch_size} cannot be shared by {self.count} processes, each with as many "
                 f"images and two at least; try --batch-size {max(2, batch_size // self.count) * self.count}."
             )
+        for name in ("DEEPSPEED", "FSDP", "MEGATRON_LM", "CPU"):
+            told = os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("1", "true", "yes")
+            if told and not (name == "CPU" and device.type == "cpu"):
+                raise UsageError(
+                    f"accelerate was told to use {name}, which would train something else than what "
+                    "cxrbench records; give accelerate launch no such option (for a CPU, --device cpu)."
+                )
         here = int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
         if self.count > 1 and device.type == "cuda" and torch.cuda.device_count() < here:
             raise UsageError(
                 f"There are {here} processes for {torch.cuda.device_count()} GPUs; start one process "
                 "a GPU, or give --device cpu."
             )
+
+    def require_rows(self, rows: int) -> None:
+        """Refuse to train on so few rows that a process would have less than two images a step.
+
+        Raises:
+            CxrbenchError: they are fewer.
+        """
+        if rows < 2 * self.count:
+            raise CxrbenchError(
+                f"Training needs two images a process at least, {2 * self.count} in all, and has {rows}; "
+                "give more images or start fewer processes."
+            )
+
+    def step_of(self, rows: int, spec: TrainingSpec) -> int:
+        """How many images a step takes, all processes together: fewer than a batch where rows are fewer."""
+        return min(spec.images_a_step, rows) // self.count * self.count
 
     def batches(self, rows: Rows, batch_size: int, order: SeededOrder, *, pin: bool) -> DataLoader[Any]:
         """This process's share of each batch of ``batch_size`` images in ``order``."""
@@ -101,6 +125,17 @@ class Processes:
             losses /= self.count
         return losses
 
+    def weight_of(self, labels: Tensor) -> Tensor:
+        """What the mean over known labels weighs here, so that the mean over processes is that of all.
+
+        Args:
+            labels: ``[B, c]`` of this process, NaN where unknown.
+        """
+        known = (~labels.isnan()).sum().float()
+        everywhere = known.clone()
+        dist.all_reduce(everywhere)
+        return known * self.count / everywhere.clamp(min=1)
+
     def agree(self, decide: Callable[[], T]) -> T:
         """What ``decide`` gives in process 0, in all of them."""
         if self.count == 1:
@@ -109,13 +144,28 @@ class Processes:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """A block that all run in step; only its end, or divergence, leaves them so."""
+        """A block that all run in step; only its end, or divergence, leaves them so.
+
+        Raises:
+            SystemExit: in process 0 of several, what broke off is said, and the whole call ends: no other
+                training could begin.
+        """
         self.in_step = self.count == 1
         try:
             yield
         except DivergedError:
             self.in_step = True
             raise
+        except (CxrbenchError, RuntimeError) as error:
+            if self.count == 1 or not self.leads or not (isinstance(error, CxrbenchError) or _is_lost(error)):
+                raise
+            why = str(error) if isinstance(error, CxrbenchError) else "Another process broke off"
+            print(
+                f"Error: {why.rstrip('.')}; the call ends here, and the same command goes on from the last "
+                "finished epoch.",
+                file=sys.stderr,
+            )
+            raise SystemExit(1) from error
         self.in_step = True
 
     def summon(self, invitation: object) -> None:
@@ -193,12 +243,17 @@ def run_together(lead: Callable[[], None], take_part: Callable[[Any], None]) -> 
     except CxrbenchError as error:
         print(f"Error: in process {processes.rank}: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    except (KeyboardInterrupt, dist.DistError) as error:
-        raise SystemExit(1) from error  # process 0 was interrupted or is gone
+    except KeyboardInterrupt as error:
+        raise SystemExit(1) from error
     except RuntimeError as error:
-        if "onnection" not in str(error):
+        if not _is_lost(error):
             raise
-        raise SystemExit(1) from error  # as gloo says that process 0 is gone
+        raise SystemExit(1) from error  # process 0 was interrupted or is gone
+
+
+def _is_lost(error: RuntimeError) -> bool:
+    """Whether this is how a process learns that another is gone; gloo says it in a plain RuntimeError."""
+    return isinstance(error, dist.DistError) or "onnection" in str(error)
 
 
 def _join() -> Processes:

@@ -51,7 +51,16 @@ def schedule_of(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> Schedul
     # which torch supposes that nobody steps the optimizer.
     warnings.filterwarnings("ignore", message="Seems like `optimizer.step\\(\\)` has been overridden")
     if spec.schedule == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=spec.plateau_factor, patience=spec.plateau_patience)
+        # By default as torch does it: lower is what is lower by 1e-4 of the value.
+        relative = spec.plateau_min_delta is None
+        return ReduceLROnPlateau(
+            optimizer,
+            factor=spec.plateau_factor,
+            patience=spec.plateau_patience,
+            threshold=1e-4 if spec.plateau_min_delta is None else spec.plateau_min_delta,
+            threshold_mode="rel" if relative else "abs",
+            min_lr=spec.min_lr,
+        )
     if spec.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
+        return CosineAnnealingLR(optimizer, T_max=steps, eta_min=spec.min_lr)
     return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -44,8 +44,8 @@ def central_view(pixels: Tensor, size: int, crop: float) -> Tensor:
 
 def normalised(view: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Grey ``[B, 1, S, S]`` in 0..1 as the network's channels ``[B, len(mean), S, S]``, normalised."""
-    shape = (1, len(mean), 1, 1)
-    return (view - view.new_tensor(mean).view(shape)) / view.new_tensor(std).view(shape)
+    # By plain numbers: a tensor of them would be copied from the host in every step, the device waiting.
+    return torch.cat([(view - centre) / scale for centre, scale in zip(mean, std, strict=True)], dim=1)
 
 
 def network_inputs(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,19 @@ import torch
 from conftest import PHANTOM, PIXELS, invoke, run, subprocess_environment
 from safetensors.torch import load_file
 
+from cxrbench.augmentations.none import NoAugmentation
+from cxrbench.backbones.densenet_fpn import DensenetFpn
+from cxrbench.losses.bce import MaskedBce
+from cxrbench.options import instantiate
+from cxrbench.plugins import installed
 from cxrbench.predictions import Predictions
+from cxrbench.specs import TrainingSpec
+from cxrbench.task import Task
+from cxrbench.testing.augmentations import CHECKS
+from cxrbench.training.batches import Rows, loader
 from cxrbench.training.checkpoint import TrainingState
+from cxrbench.training.devices import accelerator_for
+from cxrbench.training.loop import Step, Training
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,6 +47,11 @@ def weights(results, record):
 
 def log(record):
     return pd.read_csv(Path(record["path"]) / "epochs.csv")
+
+
+def falls(epochs):
+    """Whether a training learnt: its loss is lower at the end."""
+    return epochs["train_loss"].iloc[-1] < epochs["train_loss"].iloc[0]
 
 
 def logits(results):
@@ -61,6 +78,7 @@ def fp32(tmp_path_factory):
 def test_every_way_of_computing_trains_alike(tmp_path, fp32, settings):
     record = train(tmp_path, *settings)
     expected = log(fp32[0])
+    assert falls(log(record))
     assert log(record)["train_loss"].tolist() == pytest.approx(expected["train_loss"].tolist(), abs=0.1)
     assert log(record)["val_loss"].tolist() == pytest.approx(expected["val_loss"].tolist(), abs=0.1)
     assert weights(tmp_path, record).keys() == weights(fp32[1], fp32[0]).keys()
@@ -72,19 +90,71 @@ def test_fp16_with_averaged_weights_and_cycles_ends_its_schedule(tmp_path):
         "[training]\nema = 0.5\n[[training.cycles]]\nepochs = 1\n[[training.cycles]]\nepochs = 2\n"
     )
     record = train(tmp_path, "--precision", "fp16", "--config", file)
-    assert log(record)["cycle"].tolist() == [1, 2, 2]
-    assert np.isfinite(log(record)[["train_loss", "val_loss"]]).all(axis=None)
+    epochs = log(record)
+    assert epochs["cycle"].tolist() == [1, 2, 2]
+    assert np.isfinite(epochs[["train_loss", "val_loss"]]).all(axis=None)
+    assert falls(epochs)
+    first, again, half = epochs["learning_rate"]
+    assert first == again
+    # Steps that fp16's scaler skips, such as the first ones of a training, are no steps of the schedule.
+    assert 0.499 * first < half < first
+
+
+def test_a_step_that_overflows_fp16_is_no_step_of_anything():
+    """Schedule, averaged weights and weights stay as they were."""
+    torch.manual_seed(0)
+    backbone = DensenetFpn(use="patient", dropout=0)
+    rows = Rows(
+        pd.Index([str(row) for row in range(8)]),
+        np.random.default_rng(0).random((8, 3)).astype(np.float32),
+        None,
+        np.zeros(8, np.int64),
+        np.eye(8, 2),
+    )
+    spec = TrainingSpec(batch_size=8, precision="fp16", ema=0.5)
+    training = Training(
+        network=backbone.build(2, 32, False),
+        backbone=backbone,
+        loss=MaskedBce(),
+        augmentation=NoAugmentation(),
+        task=Task("multilabel", ("A", "B")),
+        train=rows,
+        val=rows,
+        image_size=32,
+        crop=0.9,
+        seed=0,
+        spec=spec,
+    )
+    step = Step(training, accelerator_for("fp16", torch.device(DEVICE)))
+    step.begin_epoch()
+    batch = {name: tensor.to(DEVICE) for name, tensor in next(iter(loader(rows, 8))).items()}
+    draws = torch.zeros(8, 0, device=DEVICE)
+
+    def weights_after(loss):
+        step.take(loss, batch, draws)
+        return [parameter.detach().clone() for parameter in step.plain.parameters()]
+
+    before = [parameter.detach().clone() for parameter in step.plain.parameters()]
+    after = weights_after(lambda logits, labels: training.loss(logits, labels) * 1e38)
+    assert step.optimizer.step_was_skipped
+    assert step.average.updates == 0
+    assert all(map(torch.equal, before, after))
+    for _ in range(20):
+        after = weights_after(training.loss)
+    assert not step.optimizer.step_was_skipped
+    assert 0 < step.average.updates <= 20
+    assert not all(map(torch.equal, before, after))
 
 
 def test_predictions_are_those_of_the_processor(tmp_path, fp32):
-    """The same checkpoint on a CPU; convolutions on CUDA may keep 10 bits of a factor (TF32)."""
+    """The same checkpoint on a CPU: neither rounds factors, as TF32 would."""
     _, results = fp32
     (tmp_path / "artifacts").mkdir()
-    for kept in ("artifacts/train", "artifacts/images", "artifacts/labels", "artifacts/manifest"):
+    for kept in ("artifacts/train", "artifacts/labels", "artifacts/manifest", "cache"):
         (tmp_path / kept).symlink_to(results / kept)
     answer = run(tmp_path, *PIXELS, "--device", "cpu", "--precision", "fp32", backbone=None)
     assert answer.json["trainings"] == 0
-    assert np.abs(logits(tmp_path) - logits(results)).max() < 0.05
+    assert np.abs(logits(tmp_path) - logits(results)).max() < 1e-3
 
 
 def test_interrupted_it_goes_on_within_the_noise_of_a_seed(tmp_path, fp32, monkeypatch):
@@ -139,6 +209,28 @@ def test_the_automatic_batch_size_is_one_that_trains(tmp_path):
     record = train(tmp_path, "--set", "training.batch_size=auto", "--epochs", 1, network=LARGE)
     config = tomllib.loads((Path(record["path"]) / "config.toml").read_text())
     assert config["training"]["batch_size"] in (4, 8, 16, 32, 64)
+
+
+class OnDevice:
+    """An augmentation whose tensors lie on the device, for checks whose own do not."""
+
+    def __init__(self, augmentation):
+        self.augmentation, self.draws = augmentation, augmentation.draws
+
+    def view(self, pixels, size, crop, draws):
+        view = self.augmentation.view(pixels.to(DEVICE), size, crop, draws.to(DEVICE))
+        assert view.device.type == DEVICE
+        return view.cpu()
+
+
+AUGMENTATIONS = [component.name for component in installed().registry.all("augmentation")]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_do_on_the_device_what_they_must(name, check):
+    component = installed().registry.find("augmentation", name)
+    check.function(SimpleNamespace(make=lambda: OnDevice(instantiate(component, {}))))
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -156,6 +156,6 @@ def test_replicates_are_stored_and_read(tmp_path):
     written = bootstrap(["a", "b"], resamples, [Ranking(scores, labels, resamples)])
     written.save(tmp_path / "replicates.safetensors")
     read = Replicates.load(tmp_path / "replicates.safetensors")
-    assert (read.metrics, read.findings, read.seed) == (written.metrics, written.findings, "x")
+    assert (read.metrics, read.findings, read.seed) == (written.metrics, written.findings, resamples.identity)
     np.testing.assert_array_equal(read.values, written.values)
     np.testing.assert_array_equal(read.replicates, written.replicates.astype(np.float32))

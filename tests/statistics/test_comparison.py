@@ -58,6 +58,19 @@ def test_what_is_not_paired_is_refused(other, why):
         paired_difference(estimate(0, np.zeros(9)), other)
 
 
+@pytest.mark.parametrize("others", [["b", "c", "d"], ["a", "b", "b"]])
+def test_other_patients_under_the_same_text_are_not_paired(others):
+    scores, labels = np.array([[0.1], [0.9], [0.4]]), np.array([[0.0], [1], [0]])
+
+    def macro(patients):
+        resamples = Resamples(patients, "x", 9)
+        return bootstrap(["f"], resamples, [Ranking(scores, labels, resamples)]).macro("auc")
+
+    paired_difference(macro(["a", "b", "c"]), macro(["c", "b", "a"]))
+    with pytest.raises(CxrbenchError, match="different resamples"):
+        paired_difference(macro(["a", "b", "c"]), macro(others))
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_equals_closed_testing_with_bonferroni(p_values):
     p = np.array(p_values)

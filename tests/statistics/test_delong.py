@@ -119,3 +119,20 @@ def test_the_test_of_a_difference():
     assert (interval.low > 0) == (p < 0.05)
     same = auc_covariance(np.stack([scores[0], 3 * scores[0] + 1]), labels)
     assert same.difference(0, 1, 0) == (0.0, same.difference(0, 1, 0)[1], 1.0)
+
+
+def test_without_a_variance_there_is_no_p():
+    # One positive: AUCs are known, variances are not. Equal AUCs are no reason to say p = 1.
+    single = auc_covariance(
+        np.array([[0.2, 0.9, 0.4], [0.3, 0.8, 0.1]])[..., None], np.array([[0.0], [1], [0]])
+    )
+    gap, _, p = single.difference(0, 1, 0)
+    assert gap == 0
+    assert math.isnan(p)
+    # A perfect system and one that tells nothing: neither varies from image to image.
+    flat = auc_covariance(
+        np.array([[0.0, 0, 1, 1], [0, 0, 0, 0]])[..., None], np.array([[0.0], [0], [1], [1]])
+    )
+    gap, _, p = flat.difference(0, 1, 0)
+    assert gap == 0.5
+    assert math.isnan(p)

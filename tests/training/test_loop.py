@@ -204,6 +204,53 @@ def test_the_rate_is_halved_on_a_plateau(tmp_path):
     assert epochs["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4])
 
 
+@pytest.mark.parametrize(("min_delta", "cuts"), [(None, 0), (0.0, 0), (0.2, 2)])
+def test_val_loss_is_lower_from_the_least_difference_on(tmp_path, min_delta, cuts):
+    class Falling(Faulty):
+        """A val loss of 1, .9, .8, …"""
+
+        left = 1.1
+
+        def __call__(self, logits, labels):
+            if torch.is_grad_enabled():
+                return super().__call__(logits, labels)
+            self.left -= 0.1
+            return torch.tensor(self.left)
+
+    epochs = fit(
+        tmp_path / "t",
+        schedule="plateau",
+        plateau_patience=0,
+        plateau_min_delta=min_delta,
+        loss=Falling(),
+        epochs=5,
+    )
+    # With .2, .9 is no better than 1, .8 is not yet (both are cut), .7 is.
+    assert epochs["learning_rate"].iloc[-1] == pytest.approx(1e-3 / 2**cuts)
+
+
+def test_no_schedule_goes_below_the_lowest_rate(tmp_path):
+    epochs = fit(
+        tmp_path / "p",
+        schedule="plateau",
+        plateau_patience=0,
+        plateau_factor=0.1,
+        min_lr=3e-4,
+        loss=Faulty(val=0.0),
+        epochs=4,
+    )
+    assert epochs["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 3e-4, 3e-4])
+    fit(tmp_path / "c", schedule="cosine", min_lr=3e-4, epochs=2)
+    groups = json.loads((tmp_path / "c" / "optimizer.json").read_text())["param_groups"]
+    assert groups[0]["lr"] == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize(("batch_size", "images"), [(8, 8), (512, 100)])
+def test_images_a_second_are_those_that_were_taken(tmp_path, batch_size, images):
+    epochs = fit(tmp_path / "t", epochs=1, batch_size=batch_size)
+    assert (epochs["images_per_second"] * epochs["step_ms"] / 1e3).tolist() == pytest.approx([images])
+
+
 def test_a_cosine_ends_at_zero(tmp_path):
     epochs = fit(tmp_path / "t", schedule="cosine", epochs=4)
     expected = [1e-3 * (1 + np.cos(np.pi * done / 4)) / 2 for done in range(4)]

@@ -15,9 +15,11 @@ import pytest
 import torch
 from conftest import PHANTOM, invoke, run, subprocess_environment
 
-from cxrbench.errors import UsageError
+from cxrbench.datasets.phantom import Phantom
+from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.predictions import Predictions
 from cxrbench.training.batches import SeededOrder
+from cxrbench.training.devices import StepTooLargeError
 from cxrbench.training.processes import Processes
 
 # Without dropout, whose draws are each process's own.
@@ -82,13 +84,72 @@ def require_the_same_training(together, stdout, alone):
     assert invoke("verify", "--results", together, "--json").json["problems"] == []
 
 
-def test_two_processes_train_what_one_does(tmp_path):
-    settings = (*SETTINGS, "--epochs", 3)
+def masked_labels(folder):
+    """A file that makes labels unknown, more of them for some images than for others."""
+    ids = Phantom(train_val=240, test=80).read(None).manifest.index
+    rng = np.random.default_rng(0)
+    cells = np.where(rng.random((len(ids), 3)) < rng.random((len(ids), 1)), "-1", "")
+    path = folder / "labels.csv"
+    pd.DataFrame(cells, ids, ["Mass", "Nodule", "Effusion"]).to_csv(path)
+    return path
+
+
+def test_two_processes_train_what_one_does_with_unknown_labels_too(tmp_path):
+    settings = (*SETTINGS, "--epochs", 3, "--labels", masked_labels(tmp_path))
     (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
-    assert (code, other) == (0, (0, "", ""))
+    assert (code, other) == (0, (0, "", "")), stderr
     assert "in 2 processes" in stderr
     alone = run(tmp_path / "alone", *settings, backbone=None)
     require_the_same_training(tmp_path / "together", stdout, alone)
+
+
+def test_two_processes_train_on_images(tmp_path):
+    """Batch normalisation sees each process's share alone, so losses are near but not the same."""
+    settings = ("--backbone", "timm/test_resnet:drop_rate=0", "--image-size", "32", "--precision", "fp32")
+    settings += ("--lr", "3e-3", "--epochs", 2)
+    (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
+    assert (code, other) == (0, (0, "", "")), stderr
+    (made,), (expected,) = (
+        answer["runs"]
+        for answer in (json.loads(stdout), run(tmp_path / "alone", *settings, backbone=None).json)
+    )
+    assert made["run_id"] == expected["run_id"]
+    (facts,) = tmp_path.glob("together/artifacts/train/*/training.json")
+    assert json.loads(facts.read_text())["processes"] == 2
+    epochs = [pd.read_csv(Path(record["path"]) / "epochs.csv") for record in (made, expected)]
+    for column in ("train_loss", "val_loss"):
+        assert epochs[0][column].tolist() == pytest.approx(epochs[1][column].tolist(), abs=0.05), column
+
+
+def test_a_training_that_breaks_off_in_one_process_ends_the_call(capsys):
+    together = Processes(0, 2)
+    with pytest.raises(SystemExit) as caught, together.training():
+        raise StepTooLargeError("The device ran out of memory; try --batch-size 4.")
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == (
+        "Error: The device ran out of memory; try --batch-size 4; the call ends here, and the same command "
+        "goes on from the last finished epoch.\n"
+    )
+    with pytest.raises(SystemExit), together.training():
+        raise RuntimeError("[../gloo/transport/tcp/pair.cc] Connection closed by peer")
+    assert "Another process broke off" in capsys.readouterr().err
+    with pytest.raises(StepTooLargeError), Processes(0, 1).training():
+        raise StepTooLargeError("The device ran out of memory; try --batch-size 4.")
+
+
+def test_too_few_images_for_the_processes_are_refused():
+    Processes(0, 2).require_rows(4)
+    with pytest.raises(CxrbenchError, match="two images a process at least, 4 in all, and has 3;"):
+        Processes(0, 2).require_rows(3)
+
+
+@pytest.mark.parametrize("name", ["DEEPSPEED", "FSDP", "MEGATRON_LM", "CPU"])
+def test_what_would_train_something_else_is_refused(monkeypatch, name):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "True")
+    with pytest.raises(UsageError, match=f"told to use {name}, "):
+        Processes().require_shares(32, torch.device("cuda"))
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "False")
+    Processes().require_shares(32, torch.device("cuda"))
 
 
 @pytest.mark.slow
