@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from cxrbench.interfaces import FloatArray
 
-CALIBRATORS_SHOWN = ("none", "temperature")
+CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic")
 """Every run shows what these would do to ECE and Brier score, whichever decisions use."""
 
 _DECIDE_THE_NETWORK = set(RunSpec.model_fields) - {
