@@ -7,7 +7,8 @@ from typing import Any
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_components
+from cxrbench.cli.common import Output, common
+from cxrbench.cli.data_options import data_options, selection_options
 
 _EPILOG = """
 Example: cxrbench data audit --dataset nih --data-root DIR --write-exclude damaged.txt
@@ -18,26 +19,8 @@ file is damaged, or labels conflict; what else is odd, and images that are not t
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--dataset",
-    metavar="NAME[:key=value,…]",
-    shell_complete=complete_components("dataset"),
-    help="Data set.  [default: phantom]",
-)
-@click.option(
-    "--data-root", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data set's files."
-)
-@click.option(
-    "--split", type=click.Choice(["official", "patient", "image"]), help="Roles.  [default: official]"
-)
-@click.option("--labels", metavar="FILE", help="CSV file of labels that replace the data set's.")
-@click.option("--exclude", metavar="FILE", help="Text file of image ids, one a line, that are left out.")
-@click.option(
-    "--sampler",
-    metavar="NAME[:key=value,…]",
-    shell_complete=complete_components("sampler"),
-    help="Which images are used.  [default: none]",
-)
+@data_options
+@selection_options
 @click.option("--no-images", is_flag=True, help="Look at the tables alone, not at the image files.")
 @click.option(
     "--write-exclude",
