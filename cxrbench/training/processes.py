@@ -186,7 +186,6 @@ class Processes:
         """Let the other processes end, where they listen."""
         if self.in_step:
             self._broadcast(None)
-            dist.destroy_process_group()
 
     def invitation(self) -> Any:
         """What process 0 summons to next; None where it ends."""
@@ -224,22 +223,36 @@ def current() -> Processes:
 
 
 def run_together(lead: Callable[[], None], take_part: Callable[[Any], None]) -> None:
-    """Run ``lead`` in process 0, and ``take_part`` in the others each time it summons them."""
+    """Run ``lead`` in process 0, and ``take_part`` in the others each time it summons them; then end.
+
+    What they open together is left to the operating system: an interpreter that ends in the ordinary way
+    destroys threads of gloo and torch in an order that now and then aborts it.
+    """
     global _current
     _current = processes = _join()
-    if processes.leads:
-        try:
-            lead()
-        finally:
-            processes.dismiss()
-        return
+    code: int | str | None = 0
+    try:
+        if processes.leads:
+            try:
+                lead()
+            finally:
+                processes.dismiss()
+        else:
+            _follow(processes, take_part)
+    except SystemExit as ended:
+        code = ended.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _follow(processes: Processes, take_part: Callable[[Any], None]) -> None:
     try:
         while (invitation := processes.invitation()) is not None:
             try:
                 take_part(invitation)
             except DivergedError:
                 continue  # process 0 says it
-        dist.destroy_process_group()
     except CxrbenchError as error:
         print(f"Error: in process {processes.rank}: {error}", file=sys.stderr)
         raise SystemExit(1) from error
