@@ -28,7 +28,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 
 
 def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
-    """An image file's grey levels ``[height, width]``; the interpreter's lock is free while it is decoded.
+    """An image file's grey levels ``[height, width]``.
 
     Colours become luminance (ITU-R 601), transparency is ignored, and more than 8 bits are scaled, not
     clipped, see :func:`to_8_bit`. For DICOM see :func:`cxrbench.dicom.grey_dicom`.
