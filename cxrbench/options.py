@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, Validation
 from pydantic.fields import FieldInfo
 
 from cxrbench.errors import CxrbenchError, UsageError
-from cxrbench.registry import NAME, Component
+from cxrbench.registry import NAME, Component, Kind, Registry
 
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -136,6 +136,15 @@ def instantiate(component: Component, options: Mapping[str, Any]) -> Any:
     """
     checked = _checked(component, options)
     return component.load()(**{name: getattr(checked, name) for name in type(checked).model_fields})
+
+
+def make(use: Use, kind: Kind, registry: Registry) -> Any:
+    """The component that a use names, with its options.
+
+    Raises:
+        UsageError: there is no such component, or as :func:`instantiate`.
+    """
+    return instantiate(registry.find(kind, use.name), use.options)
 
 
 def describe(component: Component) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import torch
 from cxrbench.errors import CxrbenchError
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
-from cxrbench.options import instantiate
+from cxrbench.options import make
 from cxrbench.pixels.images import stored_side
 from cxrbench.pixels.preparing import squared
 from cxrbench.registry import Registry
@@ -65,13 +65,9 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
         CxrbenchError: the data set or an image cannot be read, or no image is for train.
         UsageError: a file of labels or exclusions is missing or does not fit the data set.
     """
-    dataset: Dataset = instantiate(registry.find("dataset", spec.dataset.name), spec.dataset.options)
-    preprocessing: Preprocessing = instantiate(
-        registry.find("preprocessing", spec.preprocessing.name), spec.preprocessing.options
-    )
-    augmentation: Augmentation = instantiate(
-        registry.find("augmentation", spec.augmentation.name), spec.augmentation.options
-    )
+    dataset: Dataset = make(spec.dataset, "dataset", registry)
+    preprocessing: Preprocessing = make(spec.preprocessing, "preprocessing", registry)
+    augmentation: Augmentation = make(spec.augmentation, "augmentation", registry)
     selected = selection_of(spec, registry).of(dataset.read(root))
     train = selected.collection.manifest.index[selected.roles == "train"]
     if train.empty:

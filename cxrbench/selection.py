@@ -19,7 +19,7 @@ from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import Sampler
 from cxrbench.label_overlay import LabelOverlay
-from cxrbench.options import Use, instantiate
+from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
@@ -139,7 +139,7 @@ def selection_of(spec: RunSpec, registry: Registry) -> Selection:
         split=spec.split,
         exclude=read_exclusions(Path(spec.exclude)) if spec.exclude else frozenset(),
         overlay=LabelOverlay.read(Path(spec.labels)) if spec.labels else None,
-        sampler=instantiate(registry.find("sampler", spec.sampler.name), spec.sampler.options),
+        sampler=make(spec.sampler, "sampler", registry),
         sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
     )
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cxrbench.errors import UsageError
-from cxrbench.options import Use, bind, instantiate, non_default, parse_uses
+from cxrbench.options import Use, bind, make, non_default, parse_uses
 from cxrbench.registry import KINDS, Kind, Registry
 
 
@@ -204,7 +204,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
         UsageError: an unknown name, option or setting, or a value out of range.
     """
     asked = check(given)
-    dataset = instantiate(registry.find("dataset", asked.dataset.name), asked.dataset.options)
+    dataset = make(asked.dataset, "dataset", registry)
     recommended = dict(dataset.recommend())
     training_fields = set(TrainingSpec.model_fields)
     merged: dict[str, Any] = {k: v for k, v in recommended.items() if k not in training_fields}

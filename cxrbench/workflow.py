@@ -25,7 +25,7 @@ from cxrbench.interfaces import (
     Sampler,
     ThresholdStrategy,
 )
-from cxrbench.options import Use, instantiate
+from cxrbench.options import Use, make
 from cxrbench.pixels.cache import ImageCache
 from cxrbench.pixels.identities import Identities
 from cxrbench.pixels.images import Images, stored_side
@@ -142,7 +142,7 @@ class Workflow:
     def _open(
         self, key: str, use: Use, identity: Mapping[str, Any], root: Path | None, selection: Selection
     ) -> None:
-        dataset: Dataset = instantiate(self.registry.find("dataset", use.name), use.options)
+        dataset: Dataset = make(use, "dataset", self.registry)
         data = Data(dataset, identity, root, self.store, selection)
         for note in data.notes:
             self.reporter.say(note)
@@ -163,9 +163,7 @@ class Workflow:
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
         if spec.training.deterministic:
             check_deterministic(self.device)
-        backbone: Backbone = instantiate(
-            self.registry.find("backbone", spec.backbone.name), spec.backbone.options
-        )
+        backbone: Backbone = make(spec.backbone, "backbone", self.registry)
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
@@ -217,7 +215,7 @@ class Workflow:
 
     def _usual_batch_size(self, spec: RunSpec) -> int:
         """What the data set recommends, or the default."""
-        dataset: Dataset = instantiate(self.registry.find("dataset", spec.dataset.name), spec.dataset.options)
+        dataset: Dataset = make(spec.dataset, "dataset", self.registry)
         recommended = {"batch_size": dataset.recommend().get("batch_size", TrainingSpec().batch_size)}
         return TrainingSpec.model_validate(recommended).images_a_step
 
@@ -253,7 +251,7 @@ class OpenedData:
             self._images[key] = Images(
                 self.data,
                 self._identities,
-                instantiate(registry.find("preprocessing", preprocessing.name), preprocessing.options),
+                make(preprocessing, "preprocessing", registry),
                 ImageCache.of(store, prepared, side),
                 self._workflow.reporter,
             )
@@ -307,7 +305,7 @@ class Job:
         self._calibrator_uses: dict[str, Use] = {}
         self._calibrators: dict[str, Calibrator] = {}
         for use in (*(Use(name=name) for name in CALIBRATORS_SHOWN), spec.calibrator):
-            calibrator: Calibrator = instantiate(workflow.registry.find("calibrator", use.name), use.options)
+            calibrator: Calibrator = make(use, "calibrator", workflow.registry)
             if task.kind in calibrator.tasks or use is spec.calibrator:
                 self._calibrator_uses[use.name], self._calibrators[use.name] = use, calibrator
         task.require_fit("loss", spec.loss.name, self._losses[0].tasks)
@@ -318,8 +316,7 @@ class Job:
             loss.build(np.full((1, len(task.classes)), np.nan), task.classes)
 
     def _make(self, kind: Kind) -> Any:
-        use = self.spec.use(kind)
-        return instantiate(self._workflow.registry.find(kind, use.name), use.options)
+        return make(self.spec.use(kind), kind, self._workflow.registry)
 
     @cached_property
     def options(self) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ def audit(
 ) -> None:
     """Count what is there, and say what is wrong with it."""
     from cxrbench.audit import audit, look_at
-    from cxrbench.options import instantiate
+    from cxrbench.options import make
     from cxrbench.report.audit_tables import audit_tables
     from cxrbench.selection import selection_of
     from cxrbench.specs import check
@@ -47,7 +47,7 @@ def audit(
     registry = output.components().registry
     asked = {name: value for name, value in given.items() if value is not None}
     use = check(asked).dataset
-    dataset = instantiate(registry.find("dataset", use.name), use.options)
+    dataset = make(use, "dataset", registry)
     # Not specs.resolve, which looks into every component of a run and so imports torch.
     recommended = {name: value for name, value in dataset.recommend().items() if name in given}
     selection = selection_of(check({**recommended, **asked}), registry)

@@ -15,10 +15,10 @@ from torch import nn
 from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
 from cxrbench.interfaces import Augmentation, Backbone, Loss
-from cxrbench.options import instantiate
+from cxrbench.options import instantiate, make
 from cxrbench.pixels.images import stored_side
 from cxrbench.plugins import installed
-from cxrbench.registry import Kind, Registry
+from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
@@ -136,19 +136,17 @@ def take_part(invitation: Invitation) -> None:
     spec, task, registry = invitation.spec, invitation.task, installed().registry
     reporter = Reporter(quiet=True)
 
-    def make(kind: Kind) -> Any:
-        use = spec.use(kind)
-        return instantiate(registry.find(kind, use.name), use.options)
-
     stored = None
     if invitation.pixels is not None:
         path, shape = invitation.pixels
         stored = np.memmap(path, np.uint8, mode="r", shape=shape)
     rows = {role: replace(each, pixels=stored) for role, each in invitation.rows.items()}
-    backbone, losses = make("backbone"), (make("loss"), *cycle_losses(spec, registry))
+    backbone = make(spec.backbone, "backbone", registry)
+    losses = make(spec.loss, "loss", registry), *cycle_losses(spec, registry)
+    augmentation = make(spec.augmentation, "augmentation", registry)
     # Its weights come from the leading process as the training starts.
     network = backbone.build(len(task.classes), spec.image_size, False)
-    training = _training(spec, backbone, losses, make("augmentation"), task, rows, network)
+    training = _training(spec, backbone, losses, augmentation, task, rows, network)
     train(training, invitation.folder, torch.device(invitation.device), reporter)
 
 

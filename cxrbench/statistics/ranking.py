@@ -160,10 +160,10 @@ def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) 
     Returns:
         NaN where no image is left or where one that is left has a score that is not finite.
     """
-    whole = ~np.isnan(labels).any(axis=1)
-    scores, positive = scores[whole], labels[whole] == 1
-    if not whole.any() or not known_cells(scores, labels[whole]).all():
+    ranked = _whole_images(scores, labels)
+    if ranked is None:
         return float("nan")
+    scores, positive = ranked
     total = np.zeros(len(scores))
     # One class at a time keeps the memory at [n, c].
     for column in range(scores.shape[1]):
@@ -189,9 +189,19 @@ def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
     Returns:
         NaN where no image is left or where one that is left has a score that is not finite.
     """
-    whole = ~np.isnan(labels).any(axis=1)
-    scores, positive = scores[whole], labels[whole] == 1
-    if not whole.any() or not known_cells(scores, labels[whole]).all():
+    ranked = _whole_images(scores, labels)
+    if ranked is None:
         return float("nan")
+    scores, positive = ranked
     lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True)
     return float((scores >= lowest).sum(axis=1).mean())
+
+
+def _whole_images(
+    scores: NDArray[Any], labels: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.bool_]] | None:
+    """Scores and positives of images without an unknown label; None where no image or ranking is left."""
+    whole = ~np.isnan(labels).any(axis=1)
+    if not whole.any() or not known_cells(scores[whole], labels[whole]).all():
+        return None
+    return scores[whole], labels[whole] == 1
