@@ -13,11 +13,14 @@ from cxrbench.data import Data, Passport
 from cxrbench.interfaces import Backbone
 from cxrbench.options import Use
 from cxrbench.pixels.images import Images
-from cxrbench.registry import Registry
+from cxrbench.registry import Kind, Registry
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec, keyed
 from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
 from cxrbench.store import RUN_STAGE, Step
+
+_USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
+"""Parts of a network that most networks do without."""
 
 
 @dataclass(frozen=True)
@@ -104,19 +107,25 @@ def steps_of(
             "augmentation": keyed(spec.augmentation, "augmentation", registry) if images else None,
             "backbone": keyed(spec.backbone, "backbone", registry),
             "loss": keyed(spec.loss, "loss", registry),
+            # What is usual stays unsaid, so that the keys of networks without these parts are what they were.
+            **{
+                kind: keyed(spec.use(kind), kind, registry)
+                for kind, usual in _USUAL_PARTS.items()
+                if spec.use(kind).name != usual
+            },
             "image_size": spec.image_size if images else None,
             "crop": spec.crop if images else None,
             "weights": _weights(spec.weights),
             "seed": spec.seed,
             "training": spec.training.model_dump(mode="json", exclude_defaults=True),
-            "data": {role: _seen(hashes, role, backbone, images) for role in ("train", "val")},
+            "data": {role: _seen(spec, hashes, role, backbone, images) for role in ("train", "val")},
         },
         (data.label_step("train"), data.label_step("val")),
     )
     predictions = {
         role: Step(
             "predict",
-            {"version": predict.VERSION, "data": _seen(of, role, backbone, seen)},
+            {"version": predict.VERSION, "data": _seen(spec, of, role, backbone, seen)},
             (training,),
         )
         for role, of, seen in {
@@ -148,7 +157,15 @@ def steps_of(
     )
     evaluation = Step(
         "evaluate",
-        {"version": evaluate.VERSION, "calibrator": spec.calibrator.name},
+        {
+            "version": evaluate.VERSION,
+            "calibrator": spec.calibrator.name,
+            **(
+                {}
+                if spec.decision.name == "none"
+                else {"decision": keyed(spec.decision, "decision", registry)}
+            ),
+        },
         (thresholds, predictions["test"], test.label_step("test"), *calibrations.values()),
     )
     run = Step(
@@ -171,11 +188,15 @@ def _weights(weights: str) -> str:
     return weights if weights in ("none", "imagenet") else weights_hash(Path(weights))
 
 
-def _seen(hashes: Hashes, role: Role, backbone: Backbone, images: Images | None) -> dict[str, str]:
+def _seen(
+    spec: RunSpec, hashes: Hashes, role: Role, backbone: Backbone, images: Images | None
+) -> dict[str, str]:
     """Hashes of what the network sees of a role: image ids, and pixels and patient data if it takes them."""
     seen = {"ids": hashes.ids(role)}
     if images:
         seen["pixels"] = images.seen(role)
     if "patient" in backbone.inputs:
         seen["patient"] = hashes.patient_vectors(role)
+        if spec.patient_data != "own":
+            seen["patient_data"] = spec.patient_data
     return seen

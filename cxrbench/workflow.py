@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cxrbench.architecture import NETWORK_KINDS, architecture_of
 from cxrbench.canonical import digest
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
@@ -21,6 +22,7 @@ from cxrbench.interfaces import (
     Backbone,
     Calibrator,
     Dataset,
+    DecisionRule,
     Loss,
     Sampler,
     ThresholdStrategy,
@@ -59,6 +61,7 @@ CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic")
 _DECIDE_THE_NETWORK = set(RunSpec.model_fields) - {
     "calibrator",
     "thresholds",
+    "decision",
     "tune",
     "min_positives",
     "test_dataset",
@@ -111,14 +114,15 @@ class Workflow:
         identity = keyed(spec.dataset, "dataset", self.registry)
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler])
+        task = keyed(spec.task, "task", self.registry)
+        key = digest([identity, spec.split, *selection.files, sampler, task])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler))
+        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler), str(spec.task))
         if key not in self._selections:
             self._selections[key] = selection_of(spec, self.registry)
         return self._selections[key]
@@ -133,9 +137,11 @@ class Workflow:
         """
         own = self._selection(spec)
         identity = keyed(use, "dataset", self.registry)
-        key = digest([identity, task.kind, task.classes, *own.files])
+        key = digest([identity, task.kind, task.classes, str(spec.task), *own.files])
         if key not in self._opened:
-            selection = ExternalTest(exclude=own.exclude, overlay=own.overlay, task=task)
+            selection = ExternalTest(
+                exclude=own.exclude, overlay=own.overlay, definition=own.definition, task=task
+            )
             self._open(key, use, identity, self.test_data_roots.get(str(use)), selection)
         return self._opened[key]
 
@@ -163,7 +169,7 @@ class Workflow:
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
         if spec.training.deterministic:
             check_deterministic(self.device)
-        backbone: Backbone = make(spec.backbone, "backbone", self.registry)
+        backbone: Backbone = architecture_of(spec, self.registry)
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.
             spec = spec.model_copy(update={"weights": "none" if spec.weights == "imagenet" else spec.weights})
@@ -198,7 +204,8 @@ class Workflow:
 
     def parameter_bytes(self, spec: RunSpec, backbone: Backbone, outputs: int) -> int:
         """Size of the parameters of a network with this many outputs, which is built once to know."""
-        key = digest([keyed(spec.backbone, "backbone", self.registry), spec.image_size, outputs])
+        parts = [keyed(spec.use(kind), kind, self.registry) for kind in NETWORK_KINDS]
+        key = digest([parts, spec.image_size, outputs])
         if key not in self._parameter_bytes:
             network = backbone.build(outputs, spec.image_size, False)
             self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
@@ -301,6 +308,7 @@ class Job:
         self._sampler: Sampler = self._make("sampler")
         self._augmentation: Augmentation = self._make("augmentation")
         self._strategy: ThresholdStrategy = self._make("thresholds")
+        self._rule: DecisionRule = self._make("decision")
         task = self._data.task
         self._calibrator_uses: dict[str, Use] = {}
         self._calibrators: dict[str, Calibrator] = {}
@@ -311,6 +319,9 @@ class Job:
         task.require_fit("loss", spec.loss.name, self._losses[0].tasks)
         task.require_fit("calibrator", spec.calibrator.name, self._calibrators[spec.calibrator.name].tasks)
         task.require_fit("thresholds", spec.thresholds.name, self._strategy.tasks)
+        task.require_fit("decision", spec.decision.name, self._rule.tasks)
+        nothing = np.empty((0, len(self._test.task.classes)))
+        self._rule.decide(nothing, nothing, self._test.task.classes)
         # Options that name classes can be checked only here; one unlabelled row is enough for that.
         for loss in self._losses:
             loss.build(np.full((1, len(task.classes)), np.nan), task.classes)
@@ -469,7 +480,8 @@ class Job:
         images = None if not self.takes_images else self.test_images if role == "test" else self.images
         pixels = images.open() if images else None
         data = self._data_of(role)
-        return Rows.of(data, data.image_ids(role), images, pixels, labels)
+        rows = Rows.of(data, data.image_ids(role), images, pixels, labels)
+        return rows if self.spec.patient_data == "own" else rows.with_patients_shuffled()
 
     def _data_of(self, role: Role) -> Data:
         return self._test if role == "test" else self._data
@@ -581,7 +593,7 @@ class Job:
         threshold.run(
             folder,
             self._strategy,
-            self._data.task.classes,
+            self._data.task,
             calibrate.read_tune(self._store.read(self.steps.calibrations[name].id).folder),
             self._data.labels(self.spec.tune, self.steps.threshold.id, "fit"),
             self.spec.min_positives,
@@ -607,6 +619,7 @@ class Job:
             tested,
             self._test.image_ids("test"),
             self._test.labels("test", reader, "evaluate"),
+            self._rule,
             calibrated[self.spec.calibrator.name],
             threshold.read_points(self._store.read(self.steps.threshold.id).folder),
             calibrated,
