@@ -26,8 +26,8 @@ class Cost:
     The same threshold maximises net benefit at the threshold probability ``t = fp / (fp + fn)`` (Vickers and
     Elkin, "Decision Curve Analysis", 2006): net benefit is ``prevalence - cost / (n × fn)``. With exact
     probabilities the optimum is ``t`` itself (Elkan, "The Foundations of Cost-Sensitive Learning", 2001),
-    which is what ``fixed:threshold=t`` gives; this strategy is right for uncalibrated ones too, at the price of
-    following tune's noise and prevalence.
+    which is what ``fixed:threshold=t`` gives; this strategy is right for uncalibrated ones too, at the price
+    of following tune's noise and prevalence.
 
     Of equal costs the lowest threshold wins. Where no threshold costs less than calling nothing, the
     threshold is 1 and marked not feasible. A finding that lacks positives or negatives has none (NaN).

@@ -36,7 +36,8 @@ def test_each_replicate_is_a_fit_on_the_images_of_the_patients_drawn():
     found = threshold_replicates(
         Youden(), probabilities, labels, who, calibrated=True, seed="a", replicates=70
     )
-    drawn = np.hstack(list(Resamples(who, "a", 70).weights()))
+    resamples = Resamples(who, "a", 70)
+    drawn = np.hstack(list(resamples.weights()))[resamples.rows]
     for b in (0, 69):
         rows = [image for image in range(len(who)) for _ in range(int(drawn[image, b]))]
         points = Youden().fit(probabilities[rows], labels[rows], calibrated=True)
