@@ -45,7 +45,7 @@ def render_page(template: str, **context: Any) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     # The two files of this folder are no text to escape; whatever else is shown is.
-    own = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}  # noqa: S704
+    own = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
     return _environment().get_template(template).render(context, version=__version__, **own)
 
 
@@ -56,21 +56,17 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 def fixed(value: float | None, digits: int = 3) -> str:
     """A number with that many digits, thousands apart; a dash where it is undefined."""
-    return DASH if _undefined(value) else f"{value:,.{digits}f}"
+    return DASH if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share 0..1 as per cent; a dash where it is undefined."""
-    return DASH if _undefined(value) else f"{100 * value:.{digits}f}%"
+    return DASH if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"
 
 
-def _undefined(value: float | None) -> bool:
-    return value is None or math.isnan(value)
-
-
-def _exact(value: float | None) -> str:
+def exact(value: float | None) -> str:
     """What a table sorts a number by; empty where it is undefined."""
-    return "" if _undefined(value) else repr(value.item() if hasattr(value, "item") else value)
+    return "" if value is None or math.isnan(value) else repr(float(value))
 
 
 @cache
@@ -82,7 +78,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": fixed, "percent": percent, "exact": _exact}
+    environment.filters |= {"fixed": fixed, "percent": percent, "exact": exact}
     return environment
 
 
