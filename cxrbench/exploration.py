@@ -1,6 +1,6 @@
-"""What is in a data set: findings, which of them go together, and in whom; counted before anything is trained.
+"""What is in a data set: findings, which of them go together, in whom; counted before anything is trained.
 
-As an audit, it counts labels of every role, fits nothing, and needs no store. Images are shown of train alone.
+As an audit, it counts labels of every role, fits nothing and needs no store. Images are shown of train alone.
 """
 
 from __future__ import annotations
@@ -100,14 +100,15 @@ class Exploration:
             would be if the two were independent, given how often each is seen.
         """
         names = list(self.together)
+        counts = self.together.to_numpy()
         rows = []
         for place, first in enumerate(names):
-            for second in names[place + 1 :]:
-                both = int(self.together.at[first, second])
+            for other in range(place + 1, len(names)):
+                both = int(counts[place, other])
                 if both:
-                    each = int(self.together.at[first, first]), int(self.together.at[second, second])
+                    each = int(counts[place, place]), int(counts[other, other])
                     lift = both * self.everyone["images"] / (each[0] * each[1])
-                    rows.append((first, second, both, both / each[0], both / each[1], lift))
+                    rows.append((first, names[other], both, both / each[0], both / each[1], lift))
         columns = ["first", "second", "images", "of_first", "of_second", "lift"]
         return pd.DataFrame(rows, columns=columns).sort_values("images", ascending=False, kind="stable")
 
@@ -305,7 +306,7 @@ def samples_of(dataset: Dataset, root: Path | None, selected: Selected, each: in
             if len(found) == each:
                 break
             if image_id not in looks:
-                looks[image_id] = _look(dataset, root, image_id, used.manifest.at[image_id, "source"])
+                looks[image_id] = _look(dataset, root, image_id, str(used.manifest.at[image_id, "source"]))
             pixels = looks[image_id]
             if not isinstance(pixels, str):
                 found.append(_sample(str(finding), image_id, present.loc[image_id], used.manifest, pixels))
@@ -327,7 +328,7 @@ def _look(dataset: Dataset, root: Path | None, image_id: str, source: str) -> ND
 def _sample(
     finding: str, image_id: str, present: pd.Series[bool], manifest: pd.DataFrame, pixels: NDArray[np.uint8]
 ) -> Sample:
-    row = manifest.loc[image_id]
+    row = manifest.loc[image_id].to_dict()
     others = tuple(str(name) for name in present.index[present] if name != finding)
     sex, view = (value if isinstance(value, str) else None for value in (row["sex"], row["view"]))
     return Sample(finding, image_id, others, float(row["age"]), sex, view, pixels)

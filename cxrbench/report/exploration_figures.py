@@ -244,9 +244,7 @@ def _set_apart(panel: Axes) -> None:
 
 def _ages(found: Exploration, title: str) -> Sheet:
     rows = _with_all(found)
-    sheet, panel = _rows(
-        [row["finding"] for row in rows], title, "Age by finding, in years at the image", 0.1
-    )
+    sheet, panel = _rows([row["finding"] for row in rows], title, "Age by finding, in years", 0.1)
     known = [(place, row) for place, row in enumerate(rows) if row["age_known"]]
     boxes = [
         dict(

@@ -121,7 +121,10 @@ def _context(found: Exploration, samples: Samples, charts: Mapping[str, str], na
         "facts": [
             ("images", fixed(everyone["images"], 0)),
             ("patients", fixed(everyone["patients"], 0)),
-            ("classes", fixed(len(found.together.drop(columns=NO_FINDING, errors="ignore").columns), 0)),
+            (
+                "findings" if found.multilabel else "classes",
+                fixed(len(found.together.drop(columns=NO_FINDING, errors="ignore").columns), 0),
+            ),
             ("female", percent(everyone["female_share"], 0)),
             ("AP", percent(everyone["ap_share"], 0)),
             ("median age", fixed(everyone["age_p50"], 0)),
@@ -176,28 +179,25 @@ def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _sentences(found: Exploration, samples: Samples) -> dict[str, str]:
-    rows = sorted(_rows(found), key=lambda row: -row["images"])
-    most, least = rows[0], rows[-1]
+    rows = [row for row in _rows(found) if row["finding"] != NO_FINDING]
+    most, least = max(rows, key=_images), min(rows, key=_images)
     unknown = found.everyone["unknown"]
-    labels = (
-        f"{unknown:,} images have labels that are not known."
-        if unknown
-        else "The labels of all images are known."
-    )
-    apart = sorted((row for row in rows if row["shift"] > 0), key=lambda row: -abs(math.log(row["shift"])))
+    labels = f"{unknown:,} images have labels that are not known." if unknown else "All labels are known."
+    shifted = [row for row in _rows(found) if row["shift"] > 0]
+    apart = max(shifted, key=lambda row: abs(math.log(row["shift"])), default=None)
     shift = (
-        f" Test differs from train most in {apart[0]['finding']}: {percent(apart[0]['test_share'])} against "
-        f"{percent(apart[0]['train_share'])}."
+        f" Test differs from train most in {apart['finding']}: {percent(apart['test_share'])} against "
+        f"{percent(apart['train_share'])} of the images."
         if apart
         else ""
     )
     chosen = "Images of train for each finding, chosen by a hash of their id: the same ones each time."
     return {
-        "findings": f"From {most['finding']} ({most['images']:,} images) to {least['finding']} "
-        f"({least['images']:,}). {labels}",
+        "findings": f"From {most['finding']} ({_images(most):,} images) to {least['finding']} "
+        f"({_images(least):,}). {labels}",
         "together": _together(found),
-        "roles": "Train fits weights, val selects the epoch, tune fits calibration and thresholds, test is only "
-        f"evaluated.{shift}",
+        "roles": "Train fits weights, val selects the epoch, tune fits calibration and thresholds, and test "
+        f"is only evaluated.{shift}",
         "samples": chosen if samples.images else "No image of train is shown.",
     }
 
@@ -211,8 +211,8 @@ def _together(found: Exploration) -> str:
         return f"Each of {total:,} images with known labels has exactly one class."
     return (
         f"Of {total:,} images whose labels are all known, {percent(_share(none, total))} have no finding, "
-        f"{percent(_share(one, total))} one and {percent(_share(several, total))} several; of those with any, "
-        f"{percent(found.single_share)} have exactly one."
+        f"{percent(_share(one, total))} one and {percent(_share(several, total))} several; "
+        f"of those with any, {percent(found.single_share)} have exactly one."
     )
 
 
@@ -237,13 +237,17 @@ def _picture(sample: Sample) -> dict[str, str]:
     Image.fromarray(sample.pixels).save(file, format="JPEG", quality=85)
     who = [] if math.isnan(sample.age) else [f"{sample.age:.0f} years"]
     who += [value for value in (sample.sex, sample.view) if value]
-    others = f"; also {', '.join(map(_name, sample.others))}" if sample.others else ""
-    about = ", ".join(who)
+    caption = "; ".join(filter(None, (", ".join(who), " + ".join(map(_name, sample.others)))))
     return {
         "image": data_uri(file.getvalue(), "image/jpeg"),
-        "alt": f"{_name(sample.finding)}{others}{': ' if about else ''}{about}",
-        "caption": f"{sample.image_id}{': ' if about else ''}{about}{others}",
+        "alt": f"Chest image with {_name(sample.finding)}",
+        "name": sample.image_id,
+        "caption": caption,
     }
+
+
+def _images(row: Mapping[str, Any]) -> int:
+    return int(row["images"])
 
 
 def _name(finding: str) -> str:

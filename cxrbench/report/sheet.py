@@ -158,9 +158,10 @@ class Sheet:
         self._save(path, form)
 
     def body_svg(self) -> bytes:
-        """What is between title and foot as SVG, for a page that has a title and a foot of its own."""
+        """What is between title and foot as SVG on no ground, for a page that has all of these itself."""
         file = BytesIO()
-        self._save(file, "svg", bbox_inches=Bbox.from_bounds(0, _FOOT, self.width, self.body))
+        body = Bbox.from_bounds(0, _FOOT, self.width, self.body)
+        self._save(file, "svg", bbox_inches=body, facecolor="none")
         return file.getvalue()
 
     def _save(self, path: Path | BytesIO, form: Format, **more: Any) -> None:
