@@ -296,7 +296,7 @@ def samples_of(dataset: Dataset, root: Path | None, selected: Selected, each: in
     used = selected.collection
     present, _ = _labels(used, used.task.kind == "multilabel")
     train = used.manifest.index[selected.roles == "train"]
-    order = train[np.argsort(uniforms(hash_ids(train), 1, "explore", seed)[:, 0], kind="stable")]
+    order = train[np.argsort(uniforms(hash_ids(train.tolist()), 1, "explore", seed)[:, 0], kind="stable")]
     present = present.loc[order]
     looks: dict[str, NDArray[np.uint8] | str] = {}
     images: list[Sample] = []

@@ -67,7 +67,7 @@ class Selection:
             absent = f"; {strangers:,} more ids name none at hand" if strangers else ""
             notes.append(f"Images excluded by name: {excluded:,}{absent}.")
         # By the data set's own labels, so that corrected ones do not change which images stand where.
-        draws = sampler_draws(hash_ids(own.index), "subset")
+        draws = sampler_draws(hash_ids(own.index.tolist()), "subset")
         kept = self.sampler.subset(own.to_numpy(np.float64), collection.task.classes, draws)
         if not kept.all():
             notes.append(f"The sampler {self.sampler_name} uses {kept.sum():,} of {len(kept):,} images.")

@@ -329,19 +329,29 @@ def _samples(samples: Sequence[Sample], title: str) -> Sheet:
         title=title,
         heading="Images of train for each finding, chosen by a hash of their id",
     )
+    # One panel in inches for all of them: panels of their own would take most of the time.
+    panel = sheet.panel(0, 0, sheet.width, sheet.body)
     for row, (finding, images) in enumerate(by_finding.items()):
-        bottom = sheet.body - 0.1 - row * height - _PICTURE
-        place = sheet.place(0.2, bottom + _PICTURE)
-        sheet.figure.text(*place, _wrapped(finding), va="top", weight="bold", size=9)
+        top = sheet.body - 0.1 - row * height
+        panel.text(0.2, top, _wrapped(finding), va="top", weight="bold", size=9)
         for column, sample in enumerate(images):
             left = 1.6 + column * (_PICTURE + _GAP)
-            panel = sheet.panel(left, bottom, _PICTURE, _PICTURE)
-            panel.imshow(sample.pixels, cmap="gray", vmin=0, vmax=255)
-            panel.set_axis_off()
+            _show(panel, sample, left, top)
             for line, text in enumerate(_below(sample)):
-                at = sheet.place(left, bottom - 0.05 - line * 0.12)
-                sheet.figure.text(*at, text, va="top", size=6, color=GREY)
+                below = top - _PICTURE - 0.05 - line * 0.12
+                panel.text(left, below, text, va="top", size=6, color=GREY)
+    panel.set(xlim=(0, sheet.width), ylim=(0, sheet.body), aspect="auto")
+    panel.set_axis_off()
     return sheet
+
+
+def _show(panel: Axes, sample: Sample, left: float, top: float) -> None:
+    """An image as large as fits into the middle of its square."""
+    height, width = sample.pixels.shape
+    scale = _PICTURE / max(height, width)
+    x, y = left + (_PICTURE - scale * width) / 2, top - (_PICTURE + scale * height) / 2
+    extent = (x, x + scale * width, y, y + scale * height)
+    panel.imshow(sample.pixels, cmap="gray", vmin=0, vmax=255, extent=extent)
 
 
 def _wrapped(finding: str) -> str:
