@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pandas as pd
 import pytest
 from conftest import PHANTOM, invoke, tree
 from PIL import Image
+
+from cxrbench.datasets.phantom import Phantom
 
 FIGURES = ("findings", "numbers", "together", "sex", "age", "view", "roles", "samples")
 
@@ -20,9 +21,10 @@ def explore(out, *arguments, dataset=PHANTOM):
 
 def test_writes_a_page_figures_and_tables(tmp_path):
     out = tmp_path / "new" / "folder"
-    answer = explore(out, "--json", "--images", 1)
+    answer = explore(out, "--json", "--images", 1, "--format", "png", "--format", "pdf")
     assert answer.exit_code == 0
-    names = {"explore.html", "findings.csv", "pairs.csv", *(f"{name}.png" for name in FIGURES)}
+    figures = {f"{name}.{form}" for name in FIGURES for form in ("png", "pdf")}
+    names = {"explore.html", "findings.csv", "pairs.csv", *figures}
     assert {path.name for path in out.iterdir()} == names
     assert {Path(path).name for path in answer.json["files"]} == names
     assert answer.json["path"] == str(out / "explore.html")
@@ -31,6 +33,7 @@ def test_writes_a_page_figures_and_tables(tmp_path):
             assert figure.format == "PNG"
             low, high = figure.convert("L").getextrema()
             assert low < 100 < 250 < high
+        assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     table = pd.read_csv(out / "findings.csv")
     written = {finding["finding"]: finding for finding in answer.json["findings"]}
     assert list(table["finding"]) == list(written)
@@ -41,14 +44,13 @@ def test_writes_a_page_figures_and_tables(tmp_path):
 
 
 def test_the_same_each_time_and_only_its_own_files_are_replaced(tmp_path):
-    mine = tmp_path / "mine.txt"
-    mine.write_text("mine")
-    explore(tmp_path, "--images", 1, "--format", "svg", "--format", "pdf", "--format", "svg")
+    (tmp_path / "mine.txt").write_text("mine")
+    arguments = ("--images", 0, "--format", "svg", "--format", "svg")
+    explore(tmp_path, *arguments)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert {name.rpartition(".")[2] for name in first} == {"html", "csv", "svg", "pdf", "txt"}
+    assert {name.rpartition(".")[2] for name in first} == {"html", "csv", "svg", "txt"}
     assert first["sex.svg"].startswith(b"<?xml")
-    assert first["sex.pdf"].startswith(b"%PDF")
-    explore(tmp_path, "--images", 1, "--format", "svg", "--format", "pdf")
+    explore(tmp_path, *arguments)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
@@ -72,16 +74,10 @@ def test_the_page_says_what_was_looked_at(tmp_path):
 
 
 def test_what_is_left_out_is_not_counted(tmp_path):
-    ids = [f"{name}" for name in explored_ids(tmp_path)]
-    (tmp_path / "out.txt").write_text("\n".join(ids))
-    before = explore(tmp_path / "a", "--json", "--images", 0).json["everyone"]["images"]
-    after = explore(tmp_path / "b", "--json", "--images", 0, "--exclude", tmp_path / "out.txt").json
-    assert after["everyone"]["images"] == before - len(ids)
-
-
-def explored_ids(tmp_path):
-    samples = explore(tmp_path / "ids", "--json", "--images", 1).json["samples"]
-    return sorted({image_id for ids in samples.values() for image_id in ids})
+    manifest = Phantom(train_val=240, test=80).read(None).manifest
+    (tmp_path / "out.txt").write_text("\n".join(manifest.index[:7]))
+    answer = explore(tmp_path / "out", "--json", "--images", 0, "--exclude", tmp_path / "out.txt")
+    assert answer.json["everyone"]["images"] == len(manifest) - 7
 
 
 @pytest.mark.parametrize(
@@ -122,21 +118,15 @@ def test_the_real_subset(subset, tmp_path):
     assert tree(subset) == before
 
 
-def test_damaged_samples_are_told(subset, tmp_path):
-    root = tmp_path / "data"
-    (root / "images").mkdir(parents=True)
-    for path in subset.iterdir():
-        if path.is_file():
-            (root / path.name).symlink_to(path)
-    for path in (subset / "images").iterdir():
-        (root / "images" / path.name).symlink_to(path)
-    arguments = ("--data-root", root, "--json", "--images", 1)
-    chosen = explore(tmp_path / "a", *arguments, dataset="nih").json["samples"]["Hernia"][0]
-    (root / "images" / chosen).unlink()
-    (root / "images" / chosen).write_bytes(b"")
-    answer = explore(tmp_path / "b", *arguments, dataset="nih")
-    assert answer.exit_code == 0
-    assert answer.json["damaged"] == {chosen: "has zero bytes"}
-    assert answer.json["samples"]["Hernia"] not in ([], [chosen])
-    assert f"{chosen} (has zero bytes)" in " ".join(answer.stderr.split())
-    assert json.dumps(chosen)[1:-1] in (tmp_path / "b" / "explore.html").read_text(encoding="utf-8")
+def test_damaged_samples_are_told(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "sound.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "t.csv").write_text("image,labels,role\nsound.png,Mass,train\nempty.png,Mass,train\n")
+    dataset = ("--data-root", tmp_path, "--json", "--images", 2)
+    answer = explore(tmp_path / "out", *dataset, dataset="csv:table=t.csv")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["damaged"] == {"empty.png": "has zero bytes"}
+    assert answer.json["samples"]["Mass"] == ["sound.png"]
+    assert "empty.png (has zero bytes)" in " ".join(answer.stderr.split())
+    page = (tmp_path / "out" / "explore.html").read_text(encoding="utf-8")
+    assert "<code>empty.png</code> (has zero bytes)" in page
