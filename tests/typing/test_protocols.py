@@ -76,25 +76,7 @@ CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
     SoftmaxTemperature,
     Vector,
 )
-    NoCalibrator,
-    Temperature,
-    Platt,
-    Isotonic,
-    Beta,
-    SoftmaxTemperature,
-    Vector,
-)
 STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
-    Fixed,
-    Youden,
-    PrecisionF1,
-    Dynamic,
-    F1,
-    Sensitivity,
-    Specificity,
-    Cost,
-    Prevalence,
-)
     Fixed,
     Youden,
     PrecisionF1,
