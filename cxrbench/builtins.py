@@ -29,6 +29,17 @@ def register_datasets(register: Register) -> None:
 
 
 @hookimpl
+def register_tasks(register: Register) -> None:
+    """Tasks."""
+    register(
+        "findings",
+        "cxrbench.tasks.findings:Findings",
+        version="1",
+        summary="The data set's own classes",
+    )
+
+
+@hookimpl
 def register_samplers(register: Register) -> None:
     """Samplers."""
     register("none", "cxrbench.samplers.none:NoSampler", version="1", summary="Every image once, as it is")
@@ -61,6 +72,17 @@ def register_preprocessing(register: Register) -> None:
         "cxrbench.preprocessing.otsu_mask:OtsuMask",
         version="1",
         summary="The dark part of the image, by Otsu's threshold; the rest black",
+    )
+
+
+@hookimpl
+def register_resizers(register: Register) -> None:
+    """Resizers, which are part of the network."""
+    register(
+        "none",
+        "cxrbench.resizers.none:NoResizer",
+        version="1",
+        summary="Images go into the network as they are",
     )
 
 
@@ -108,6 +130,12 @@ def register_backbones(register: Register) -> None:
         version="1",
         summary="Any network of timm by its name, such as timm/resnet18",
     )
+
+
+@hookimpl
+def register_heads(register: Register) -> None:
+    """Heads of networks."""
+    register("own", "cxrbench.heads.own:OwnHead", version="1", summary="The head that the network comes with")
 
 
 @hookimpl
@@ -228,4 +256,18 @@ def register_thresholds(register: Register) -> None:
         "cxrbench.thresholds.prevalence:Prevalence",
         version="1",
         summary="As many images called as are positive",
+    )
+    register(
+        "argmax",
+        "cxrbench.thresholds.argmax:Argmax",
+        version="1",
+        summary="No thresholds: the most probable class, where exactly one is right",
+    )
+
+
+@hookimpl
+def register_decisions(register: Register) -> None:
+    """Decision rules."""
+    register(
+        "none", "cxrbench.decisions.none:NoRule", version="1", summary="What reaches its threshold is called"
     )

@@ -294,6 +294,8 @@ class Data:
     def _readers_before(self) -> list[tuple[str, str]]:
         """Who read labels, and what for, before there were roles."""
         readers = []
+        if self._selected.without_place:
+            readers.append(("task", "place"))
         if self._selected.sampled_out:
             readers.append((f"sampler/{self._selection.sampler_name}", "subset"))
         if self._selection.split == "image":

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from cxrbench.collection import Collection
@@ -51,8 +52,15 @@ class ExternalTest(Selection):
                 f"The data set '{collection.name}' has no test images at hand; add some, or leave out "
                 "--test-dataset."
             )
-        classes = self._both(collection)
-        left = self._relabelled(collection.only(kept.index), f"{collection.name}: ")
+        whole = collection.only(kept.index)
+        asked = self.definition.define(whole.task, whole.labels.to_numpy(np.float64))
+        kept = kept[asked.kept]
+        if kept.empty:
+            raise UsageError(
+                f"None of the test images of '{collection.name}' has a place in the task; take other data."
+            )
+        classes = self._both(collection.name, asked.task)
+        left = self._defined(self._relabelled(collection.only(kept.index), f"{collection.name}: "))
         if excluded:
             note = f"Images excluded by name from the test images of {collection.name}: {excluded:,}."
             left = replace(left, notes=(*left.notes, note))
@@ -62,24 +70,24 @@ class ExternalTest(Selection):
             labels=left.labels[list(classes)],
             boxes=left.boxes[left.boxes["finding"].isin(classes)],
         )
-        return Selected(left, kept, collection.manifest.index, excluded, 0)
+        placeless = len(asked.kept) - len(kept)
+        return Selected(left, kept, collection.manifest.index, excluded, 0, placeless)
 
-    def _both(self, collection: Collection) -> tuple[str, ...]:
-        theirs = collection.task
-        both = tuple(name for name in self.task.classes if name in theirs.classes)
+    def _both(self, name: str, theirs: Task) -> tuple[str, ...]:
+        both = tuple(each for each in self.task.classes if each in theirs.classes)
         if theirs.kind != self.task.kind:
             raise UsageError(
-                f"The test data set '{collection.name}' is {theirs.kind}, but the network is trained on "
+                f"The test data set '{name}' is {theirs.kind}, but the network is trained on "
                 f"{self.task.kind} labels; test it on data of the same kind."
             )
         if theirs.kind == "singlelabel" and len({len(both), len(self.task.classes), len(theirs.classes)}) > 1:
             raise UsageError(
-                f"The test data set '{collection.name}' has other classes than those trained on; a "
+                f"The test data set '{name}' has other classes than those trained on; a "
                 "single-label network needs the same ones."
             )
         if not both:
             raise UsageError(
-                f"The test data set '{collection.name}' has none of the findings trained on "
+                f"The test data set '{name}' has none of the findings trained on "
                 f"({', '.join(self.task.classes)}); name its findings like those, or take other data."
             )
         return both

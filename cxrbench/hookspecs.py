@@ -39,6 +39,11 @@ def register_datasets(register: Register) -> None:
 
 
 @hookspec
+def register_tasks(register: Register) -> None:
+    """Register tasks (:class:`cxrbench.interfaces.TaskDefinition`)."""
+
+
+@hookspec
 def register_samplers(register: Register) -> None:
     """Register samplers (:class:`cxrbench.interfaces.Sampler`)."""
 
@@ -49,6 +54,11 @@ def register_preprocessing(register: Register) -> None:
 
 
 @hookspec
+def register_resizers(register: Register) -> None:
+    """Register resizers (:class:`cxrbench.interfaces.Resizer`)."""
+
+
+@hookspec
 def register_augmentations(register: Register) -> None:
     """Register augmentations (:class:`cxrbench.interfaces.Augmentation`)."""
 
@@ -56,6 +66,11 @@ def register_augmentations(register: Register) -> None:
 @hookspec
 def register_backbones(register: Register) -> None:
     """Register networks (:class:`cxrbench.interfaces.Backbone`)."""
+
+
+@hookspec
+def register_heads(register: Register) -> None:
+    """Register heads (:class:`cxrbench.interfaces.Head`)."""
 
 
 @hookspec
@@ -71,3 +86,8 @@ def register_calibrators(register: Register) -> None:
 @hookspec
 def register_thresholds(register: Register) -> None:
     """Register threshold strategies (:class:`cxrbench.interfaces.ThresholdStrategy`)."""
+
+
+@hookspec
+def register_decisions(register: Register) -> None:
+    """Register decision rules (:class:`cxrbench.interfaces.DecisionRule`)."""

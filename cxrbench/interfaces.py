@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cxrbench.collection import Collection
+    from cxrbench.task import Task
 
     FloatArray = NDArray[np.float64]
     LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -63,6 +64,37 @@ class Dataset(Protocol):
 
         Raises:
             DamagedImageError: the content is not the image that it should be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLabels:
+    """The labels of a task, made of a data set's own.
+
+    Attributes:
+        task: the classes, and whether exactly one of them is right.
+        labels: ``[n, c]`` of the task's classes; a row of a single-label task has one 1, or is all NaN.
+        kept: bool ``[n]``, which images have a place in the task; the others are left out.
+    """
+
+    task: Task
+    labels: FloatArray
+    kept: NDArray[np.bool_]
+
+
+class TaskDefinition(Protocol):
+    """What a network is to predict: classes that are made of a data set's own."""
+
+    def recommend(self) -> Mapping[str, object]:
+        """Settings of a run that suit this task, as :meth:`Dataset.recommend`, whose place they take."""
+
+    def define(self, own: Task, labels: FloatArray) -> TaskLabels:
+        """The task, and its labels of images whose own labels ``[n, classes of own]`` are given.
+
+        Which task it is must follow from ``own`` alone, and each image's labels from its own row.
+
+        Raises:
+            UsageError: the data set's classes do not allow this task.
         """
 
 
@@ -154,6 +186,39 @@ class Backbone(Protocol):
         """
 
 
+class FeatureBackbone(Backbone, Protocol):
+    """A backbone that can also do without its own head, so that another one can be put on it."""
+
+    def features(self, image_size: int, pretrained: bool) -> nn.Module:
+        """The network below its head: images ``[B, channels, S, S]`` to maps ``[B, C, h, w]``.
+
+        Raises:
+            CxrbenchError: ImageNet weights cannot be had here.
+        """
+
+
+class Head(Protocol):
+    """What makes logits of a backbone's maps."""
+
+    def network(self, backbone: Backbone, outputs: int, image_size: int, pretrained: bool) -> nn.Module:
+        """The backbone with this head, ``outputs`` logits, for images of ``image_size``.
+
+        Raises:
+            UsageError: the backbone has no maps that this head could be put on.
+            CxrbenchError: ImageNet weights cannot be had here.
+        """
+
+
+class Resizer(Protocol):
+    """A part in front of a network that changes the size of its images."""
+
+    def size(self, image_size: int) -> int:
+        """The side of the images that it hands on, of images of ``image_size``."""
+
+    def network(self, network: nn.Module, channels: int, image_size: int) -> nn.Module:
+        """``network``, which takes images of :meth:`size`, behind this part: for ``[B, channels, S, S]``."""
+
+
 class Loss(Protocol):
     """A training loss."""
 
@@ -205,4 +270,17 @@ class ThresholdStrategy(Protocol):
         """One operating point for each column of probabilities ``[n, c]`` and labels ``[n, c]``.
 
         ``calibrated`` says whether the probabilities went through a calibrator.
+        """
+
+
+class DecisionRule(Protocol):
+    """What becomes of decisions once each class has met its threshold."""
+
+    tasks: ClassVar[frozenset[str]]
+
+    def decide(self, decisions: FloatArray, probabilities: FloatArray, classes: Sequence[str]) -> FloatArray:
+        """Decisions ``[n, c]`` (1, 0, or NaN where undecided), changed as the rule says.
+
+        Raises:
+            UsageError: the rule needs a class that is not among ``classes``; said also where n is 0.
         """

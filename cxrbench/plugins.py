@@ -22,13 +22,17 @@ SLOW_IMPORT_SECONDS = 0.3
 
 _KIND_OF_HOOK: dict[str, Kind] = {
     "register_datasets": "dataset",
+    "register_tasks": "task",
     "register_samplers": "sampler",
     "register_preprocessing": "preprocessing",
+    "register_resizers": "resizer",
     "register_augmentations": "augmentation",
     "register_backbones": "backbone",
+    "register_heads": "head",
     "register_losses": "loss",
     "register_calibrators": "calibrator",
     "register_thresholds": "thresholds",
+    "register_decisions": "decision",
 }
 
 

@@ -11,7 +11,18 @@ from typing import Any, Literal, get_args
 from cxrbench.errors import CxrbenchError, UsageError
 
 Kind = Literal[
-    "dataset", "sampler", "preprocessing", "augmentation", "backbone", "loss", "calibrator", "thresholds"
+    "dataset",
+    "task",
+    "sampler",
+    "preprocessing",
+    "resizer",
+    "augmentation",
+    "backbone",
+    "head",
+    "loss",
+    "calibrator",
+    "thresholds",
+    "decision",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

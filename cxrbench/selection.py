@@ -17,13 +17,14 @@ import pandas as pd
 
 from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
-from cxrbench.interfaces import Sampler
+from cxrbench.interfaces import Sampler, TaskDefinition
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
 from cxrbench.specs import RunSpec, keyed
+from cxrbench.tasks.findings import Findings
 from cxrbench.training.randomness import hash_ids, sampler_draws
 
 
@@ -37,6 +38,7 @@ class Selection:
         overlay: labels that take the place of the data set's.
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
+        definition: what the task is, and which images have a place in it.
     """
 
     split: Split = "official"
@@ -44,6 +46,7 @@ class Selection:
     overlay: LabelOverlay | None = None
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
+    definition: TaskDefinition = field(default_factory=Findings)
 
     root_option: ClassVar[str] = "--data-root"
     """What gives the folder of the data set's files."""
@@ -67,19 +70,31 @@ class Selection:
             absent = f"; {strangers:,} more ids name none at hand" if strangers else ""
             notes.append(f"Images excluded by name: {excluded:,}{absent}.")
         # By the data set's own labels, so that corrected ones do not change which images stand where.
-        draws = sampler_draws(hash_ids(own.index), "subset")
-        kept = self.sampler.subset(own.to_numpy(np.float64), collection.task.classes, draws)
+        asked = self.definition.define(collection.task, own.to_numpy(np.float64))
+        task, placed = asked.task, own.index[asked.kept]
+        if len(placed) < len(own):
+            notes.append(f"Images with a place in the task: {len(placed):,} of {len(own):,}.")
+        labels = pd.DataFrame(asked.labels[asked.kept], index=placed, columns=list(task.classes))
+        draws = sampler_draws(hash_ids(placed), "subset")
+        kept = self.sampler.subset(labels.to_numpy(), task.classes, draws)
         if not kept.all():
             notes.append(f"The sampler {self.sampler_name} uses {kept.sum():,} of {len(kept):,} images.")
-        own = own[kept].sort_index()
-        left = collection.only(own.index)
+        labels = labels[kept].sort_index()
+        left = replace(collection.only(labels.index), notes=tuple(notes))
         if self.split == "image":
-            roles = assign_roles(left.manifest, own, "image")
+            roles = assign_roles(left.manifest, labels, "image")
         else:
             # Of all images, so that what is left out decides no role of the others.
-            roles = assign_roles(whole, split=self.split).loc[own.index]
-        left = self._relabelled(replace(left, notes=tuple(notes)))
-        return Selected(left, roles, whole.index, excluded, int((~kept).sum()))
+            roles = assign_roles(whole, split=self.split).loc[labels.index]
+        left = self._defined(self._relabelled(left))
+        return Selected(left, roles, whole.index, excluded, int((~kept).sum()), len(own) - len(placed))
+
+    def _defined(self, collection: Collection) -> Collection:
+        """With the labels of the task; unknown where labels laid over leave an image no place in it."""
+        asked = self.definition.define(collection.task, collection.labels.to_numpy(np.float64))
+        values = np.where(asked.kept[:, None], asked.labels, np.nan).astype(np.float32)
+        labels = pd.DataFrame(values, index=collection.labels.index, columns=list(asked.task.classes))
+        return replace(collection, task=asked.task, labels=labels)
 
     def _relabelled(self, collection: Collection, of: str = "") -> Collection:
         """With the overlay's labels where it tells of an image; the note on it begins with ``of``."""
@@ -119,6 +134,7 @@ class Selected:
         image_ids: of all images of the data set, those that were left out too.
         excluded: how many images were left out by name.
         sampled_out: how many images the sampler left out.
+        without_place: how many images have no place in the task.
     """
 
     collection: Collection
@@ -126,6 +142,7 @@ class Selected:
     image_ids: pd.Index[str]
     excluded: int
     sampled_out: int
+    without_place: int = 0
 
 
 def selection_of(spec: RunSpec, registry: Registry) -> Selection:
@@ -141,6 +158,7 @@ def selection_of(spec: RunSpec, registry: Registry) -> Selection:
         overlay=LabelOverlay.read(Path(spec.labels)) if spec.labels else None,
         sampler=make(spec.sampler, "sampler", registry),
         sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
+        definition=make(spec.task, "task", registry),
     )
 
 

@@ -125,13 +125,19 @@ class RunSpec(BaseModel):
         labels: a CSV file of labels that replace the data set's; empty for none.
         test_dataset: another data set to evaluate on, with the findings that both have; ``none`` evaluates
             on the run's own.
+        task: what is to be predicted, made of the data set's labels.
         sampler: which images are used, and how often training sees each.
         preprocessing: what is done to each whole image.
+        resizer: the part in front of the network that changes the size of its images.
         augmentation: what training sees of an image.
         backbone: the network.
+        head: what makes logits of the network's maps; ``own`` is what the network comes with.
         loss: the training loss.
         calibrator: what turns logits into the probabilities that decisions use.
         thresholds: the strategy for each finding's operating point.
+        decision: the rule for what becomes of decisions then.
+        patient_data: what networks see of patients: their ``own`` data, or those of others (``shuffled``),
+            as a control of what patient data is worth.
         image_size: side of the square network input in pixels.
         crop: share of an image's side that the network sees: its centre in evaluation, a random place
             in training.
@@ -151,13 +157,18 @@ class RunSpec(BaseModel):
     exclude: str = ""
     labels: str = ""
     test_dataset: Annotated[OneUse | None, AfterValidator(_none)] = None
+    task: OneUse = Use(name="findings")
     sampler: OneUse = Use(name="none")
     preprocessing: OneUse = Use(name="none")
+    resizer: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
     backbone: OneUse = Use(name="densenet_fpn")
+    head: OneUse = Use(name="own")
     loss: OneUse = Use(name="weighted_bce")
     calibrator: OneUse = Use(name="none")
     thresholds: OneUse = Use(name="dynamic")
+    decision: OneUse = Use(name="none")
+    patient_data: Literal["own", "shuffled"] = "own"
     image_size: int = Field(224, ge=32, le=4096)
     crop: float = Field(0.9, gt=0, le=1)
     weights: str = "none"
@@ -179,6 +190,7 @@ class RunSpec(BaseModel):
         """What names of the run's files start with, so that a person can tell runs apart."""
         kinds: tuple[Kind, ...] = ("backbone", "loss", "calibrator", "thresholds")
         data = self.dataset.name + (f"_on_{self.test_dataset.name}" if self.test_dataset else "")
+        data += "" if self.task.name == "findings" else f"_{self.task.name}"
         names = (data, *(self.use(kind).name for kind in kinds))
         return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{self.seed}"])
 
@@ -198,14 +210,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
-    """Fill in what was not given (data set's recommendation, then default) and check everything.
+    """Fill in what was not given (the task's recommendation, the data set's, then default); check everything.
 
     Raises:
         UsageError: an unknown name, option or setting, or a value out of range.
     """
     asked = check(given)
-    dataset = make(asked.dataset, "dataset", registry)
-    recommended = dict(dataset.recommend())
+    dataset, task = make(asked.dataset, "dataset", registry), make(asked.task, "task", registry)
+    recommended = {**dataset.recommend(), **task.recommend()}
     training_fields = set(TrainingSpec.model_fields)
     merged: dict[str, Any] = {k: v for k, v in recommended.items() if k not in training_fields}
     merged |= {k: v for k, v in given.items() if k != "training"}

@@ -54,14 +54,18 @@ def test_defaults_hold_where_nobody_says_otherwise(registry):
     assert spec.training == TrainingSpec()
     assert spec.image_size == RunSpec().image_size
     assert {kind: spec.use(kind).name for kind in KINDS} == {
+        "task": "findings",
         "sampler": "none",
         "preprocessing": "none",
+        "resizer": "none",
         "augmentation": "affine",
         "dataset": "content",
         "backbone": "densenet_fpn",
+        "head": "own",
         "loss": "weighted_bce",
         "calibrator": "none",
         "thresholds": "dynamic",
+        "decision": "none",
     }
 
 
@@ -246,7 +250,7 @@ def test_set_names_a_component_before_its_options(registry):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("youden.x=1", "no component 'youden' is in this run; there are content, none, affine, densenet_fpn"),
+        ("youden.x=1", "no component 'youden' is in this run; there are content, findings, none, affine"),
         ("dynamic.floor=1", "has no option 'floor'"),
         ("dynamic.min_precision=2", "cannot take min_precision='2'"),
         ("training.epoch=1", "There is no setting 'training.epoch'"),

@@ -9,15 +9,41 @@ from cxrbench.options import Use
 from cxrbench.registry import KINDS
 from cxrbench.specs import RunSpec
 
-_TOLD = ("split", "sampler", "backbone", "loss", "calibrator", "thresholds", "seed", "tune")
+_TOLD = (
+    "split",
+    "task",
+    "sampler",
+    "preprocessing",
+    "resizer",
+    "backbone",
+    "head",
+    "loss",
+    "calibrator",
+    "thresholds",
+    "decision",
+    "patient_data",
+    "seed",
+    "tune",
+)
 """Told of every run; the other settings only where they differ."""
 
-_UNSAID = {("split", "official"), ("sampler", "none"), ("tune", "tune")}
+_UNSAID = {
+    ("split", "official"),
+    ("task", "findings"),
+    ("sampler", "none"),
+    ("preprocessing", "none"),
+    ("resizer", "none"),
+    ("head", "own"),
+    ("decision", "none"),
+    ("patient_data", "own"),
+    ("tune", "tune"),
+}
 """What goes without saying where runs do not differ in it."""
 
 _WORDS = {
     **{(kind, ""): "{}" for kind in ("backbone", "loss", "calibrator", "thresholds")},
     ("calibrator", "none"): "uncalibrated",
+    ("patient_data", "shuffled"): "shuffled patient data",
     ("seed", ""): "seed {}",
     ("tune", ""): "fitted on {}",
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.files import write_json
-from cxrbench.interfaces import OperatingPoint
+from cxrbench.interfaces import DecisionRule, OperatingPoint
 from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.statistics.averages import covered, macro, micro_auc, micro_average_precision, weighted
 from cxrbench.statistics.calibration import brier, expected_calibration_error
@@ -47,6 +47,7 @@ def run(
     task: Task,
     image_ids: pd.Index[str],
     labels: FloatArray,
+    rule: DecisionRule,
     probabilities: FloatArray,
     points: Mapping[str, OperatingPoint],
     calibrated: Mapping[str, FloatArray],
@@ -61,6 +62,7 @@ def run(
         task: classes and decision.
         image_ids: ``[n]`` of test.
         labels: ``[n, c]`` of test.
+        rule: what becomes of decisions.
         probabilities: ``[n, c]``, what decisions are made from.
         points: the operating point of each class.
         calibrated: probabilities ``[n, c]`` by calibrator, ``none`` being the raw ones.
@@ -68,7 +70,7 @@ def run(
         tune_labels: ``[m, c]``, whose prevalence the null row predicts.
     """
     thresholds = np.array([points[name].threshold for name in task.classes])
-    decisions = task.decide(probabilities, thresholds)
+    decisions = rule.decide(task.decide(probabilities, thresholds), probabilities, task.classes)
     table = per_finding(task, labels, probabilities, decisions)
     table.insert(1, "threshold", thresholds)
     table.insert(2, "feasible", [points[name].feasible for name in task.classes])

@@ -13,6 +13,7 @@ from cxrbench.roles import Role
 from cxrbench.stages.calibrate import enough_of_both
 from cxrbench.statistics.operating import match_prevalence
 from cxrbench.statistics.sweep import sweep_scores
+from cxrbench.task import Task
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -24,7 +25,7 @@ VERSION = "1"
 def run(
     folder: Path,
     strategy: ThresholdStrategy,
-    classes: tuple[str, ...],
+    task: Task,
     probabilities: FloatArray,
     labels: FloatArray,
     min_positives: int,
@@ -34,7 +35,8 @@ def run(
 ) -> None:
     """Write ``thresholds.json``: for each class its threshold, whether it is feasible, and why not."""
     points = list(strategy.fit(probabilities, labels, calibrated=calibrated))
-    if min_positives:
+    # A task that calls the most probable class has no thresholds to fall back to.
+    if min_positives and task.kind == "multilabel":
         for column in np.flatnonzero(~enough_of_both(labels, min_positives)):
             points[column] = prevalence_matching(
                 probabilities[:, column], labels[:, column], min_positives, role
@@ -43,7 +45,7 @@ def run(
         folder / "thresholds.json",
         {
             name: {"threshold": point.threshold, "feasible": point.feasible, "reason": point.reason}
-            for name, point in zip(classes, points, strict=True)
+            for name, point in zip(task.classes, points, strict=True)
         },
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cxrbench.architecture import architecture_of
 from cxrbench.backbones.weights import load_weights
 from cxrbench.files import write_json
 from cxrbench.interfaces import Augmentation, Backbone, Loss
@@ -141,7 +142,7 @@ def take_part(invitation: Invitation) -> None:
         path, shape = invitation.pixels
         stored = np.memmap(path, np.uint8, mode="r", shape=shape)
     rows = {role: replace(each, pixels=stored) for role, each in invitation.rows.items()}
-    backbone = make(spec.backbone, "backbone", registry)
+    backbone = architecture_of(spec, registry)
     losses = make(spec.loss, "loss", registry), *cycle_losses(spec, registry)
     augmentation = make(spec.augmentation, "augmentation", registry)
     # Its weights come from the leading process as the training starts.

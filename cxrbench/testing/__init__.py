@@ -38,13 +38,17 @@ __all__ = ["Check", "checks_for"]
 
 _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
+    "task": (),
     "sampler": samplers.CHECKS,
     "preprocessing": preprocessing.CHECKS,
+    "resizer": (),
     "augmentation": augmentations.CHECKS,
     "backbone": backbones.CHECKS,
+    "head": (),
     "loss": losses.CHECKS,
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
+    "decision": (),
 }
 
 

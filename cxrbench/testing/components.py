@@ -13,13 +13,17 @@ from cxrbench.testing.check import Check, Subject, require
 
 _PROTOCOLS: dict[Kind, type[Any]] = {
     "dataset": interfaces.Dataset,
+    "task": interfaces.TaskDefinition,
     "sampler": interfaces.Sampler,
     "preprocessing": interfaces.Preprocessing,
+    "resizer": interfaces.Resizer,
     "augmentation": interfaces.Augmentation,
     "backbone": interfaces.Backbone,
+    "head": interfaces.Head,
     "loss": interfaces.Loss,
     "calibrator": interfaces.Calibrator,
     "thresholds": interfaces.ThresholdStrategy,
+    "decision": interfaces.DecisionRule,
 }
 
 

@@ -25,12 +25,16 @@ def gives_a_point_for_each_column(subject: Subject) -> None:
 
 
 def gives_its_reasons(subject: Subject) -> None:
-    """A point that is not feasible, or whose threshold is NaN, says why in one line."""
+    """A point that is not feasible, or whose threshold is NaN, says why in one line.
+
+    Where exactly one class is right, no threshold is needed.
+    """
+    thresholds = "multilabel" in subject.make().tasks
     scores, labels = _example()
     for wanted in (labels, np.zeros_like(labels), np.ones_like(labels), np.full_like(labels, np.nan)):
         for calibrated in _BOTH:
             for point in _fit(subject, scores, wanted, calibrated):
-                needed = not point.feasible or math.isnan(point.threshold)
+                needed = not point.feasible or (thresholds and math.isnan(point.threshold))
                 require(point.reason or not needed, f"{point} has no reason.")
                 require("\n" not in point.reason, f"The reason of {point} has several lines.")
 

@@ -76,6 +76,13 @@ class Rows:
             copies=pd.Series(chosen).groupby(chosen).cumcount().to_numpy().astype(np.uint64),
         )
 
+    def with_patients_shuffled(self) -> Rows:
+        """Each image with the patient data of another, which one following from the images' ids alone."""
+        order = np.argsort(hash_ids(self.image_ids), kind="stable")
+        patient = np.empty_like(self.patient)
+        patient[order] = self.patient[np.roll(order, 1)]
+        return replace(self, patient=patient)
+
     def __len__(self) -> int:
         return len(self.image_ids)
 

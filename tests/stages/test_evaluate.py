@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from cxrbench.decisions.none import NoRule
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.stages import calibrate, evaluate, threshold
 from cxrbench.task import Task
@@ -79,7 +80,9 @@ def evaluated(folder, labels, probabilities, points=None):
     points = points or dict.fromkeys(CLASSES, OperatingPoint(0.5))
     ids = pd.Index([f"i{row}" for row in range(len(labels))])
     tables = {"none": probabilities, "temperature": np.clip(probabilities * 0.9, 0, 1)}
-    evaluate.run(folder, TASK, ids, labels, probabilities, points, tables, dict.fromkeys(tables, 3), labels)
+    evaluate.run(
+        folder, TASK, ids, labels, NoRule(), probabilities, points, tables, dict.fromkeys(tables, 3), labels
+    )
     return json.loads((folder / "metrics.json").read_text())
 
 
@@ -244,7 +247,7 @@ def test_only_findings_with_enough_of_both_are_left_to_the_strategy(tmp_path, le
     labels, probabilities = matrices(0, unknown=0)
     labels[:, 1] = 0
     labels[9:, 2] = 0
-    threshold.run(tmp_path, Half(), CLASSES, probabilities, labels, least, role="val", calibrated=True)
+    threshold.run(tmp_path, Half(), TASK, probabilities, labels, least, role="val", calibrated=True)
     points = threshold.read_points(tmp_path)
     assert list(points) == list(CLASSES)
     assert sum(point.reason == "calibrated True" for point in points.values()) == own

@@ -24,14 +24,20 @@ from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
+from cxrbench.decisions.none import NoRule
+from cxrbench.heads.own import OwnHead
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
     Calibrator,
     Dataset,
+    DecisionRule,
+    Head,
     Loss,
     Preprocessing,
+    Resizer,
     Sampler,
+    TaskDefinition,
     ThresholdStrategy,
 )
 from cxrbench.losses.asymmetric import Asymmetric
@@ -43,9 +49,12 @@ from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.resizers.none import NoResizer
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
+from cxrbench.tasks.findings import Findings
+from cxrbench.thresholds.argmax import Argmax
 from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.f1 import F1
@@ -86,17 +95,27 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
     Specificity,
     Cost,
     Prevalence,
+    Argmax,
 )
+
+TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
+RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)
+HEADS: tuple[Callable[..., Head], ...] = (OwnHead,)
+RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
+    "task": TASKS,
     "sampler": SAMPLERS,
     "preprocessing": PREPROCESSING,
+    "resizer": RESIZERS,
     "augmentation": AUGMENTATIONS,
     "backbone": BACKBONES,
+    "head": HEADS,
     "loss": LOSSES,
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
+    "decision": RULES,
 }
 
 

@@ -1,0 +1,1 @@
+"""Decision rules: what becomes of decisions once each class has met its threshold."""

@@ -1,0 +1,1 @@
+"""Heads: what makes logits of a backbone's maps."""
