@@ -55,8 +55,9 @@ if TYPE_CHECKING:
 
     from cxrbench.interfaces import FloatArray
 
-CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic")
-"""Every run shows what these would do to ECE and Brier score, whichever decisions use."""
+CALIBRATORS_SHOWN = ("none", "temperature", "softmax_temperature", "platt", "isotonic")
+"""Every run shows what these would do to ECE and Brier score, whichever decisions use; those
+that fit the task."""
 
 _DECIDE_THE_NETWORK = set(RunSpec.model_fields) - {
     "calibrator",
@@ -641,6 +642,7 @@ class Job:
             not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
             not_trained=unmapped(self._test.classes, self._data.task.classes),
             training=self._store.read(steps.train.id),
+            prediction=self._store.read(steps.predictions["test"].id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
@@ -649,6 +651,7 @@ class Job:
                 self._tested.example,
                 self._test.labels("test", steps.run.id, "evaluate"),
                 evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
+                evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
                 threshold.read_points(self._store.read(steps.threshold.id).folder),
             ),
         )

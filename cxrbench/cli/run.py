@@ -31,11 +31,13 @@ an earlier one is not done again.
 _AXES = {
     "backbone": (NAME, "Network.  [default: densenet_fpn]"),
     "loss": (NAME, "Training loss.  [default: weighted_bce]"),
+    "task": (NAME, "What is to be predicted, made of the data set's labels.  [default: findings]"),
     "sampler": (NAME, "Which images are used, and how often training sees each.  [default: none]"),
     "preprocessing": (NAME, "What is done to each whole image.  [default: none]"),
     "augmentation": (NAME, "What training sees of an image.  [default: affine]"),
     "calibrator": (NAME, "What makes probabilities of logits.  [default: none]"),
     "thresholds": (NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
+    "decision": (NAME, "Rule for what becomes of decisions then.  [default: none]"),
     "test-dataset": (
         NAME,
         "Evaluate on other data's test images, with the findings that both have; none: on its own.",

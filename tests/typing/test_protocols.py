@@ -17,10 +17,12 @@ from cxrbench.backbones.timm_network import TimmNetwork
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
+from cxrbench.calibrators.softmax_temperature import SoftmaxTemperature
 from cxrbench.calibrators.temperature import Temperature
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
+from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
 from cxrbench.heads.own import OwnHead
 from cxrbench.interfaces import (
@@ -38,7 +40,9 @@ from cxrbench.interfaces import (
     ThresholdStrategy,
 )
 from cxrbench.losses.asymmetric import Asymmetric
+from cxrbench.losses.batch_balanced import BatchBalanced
 from cxrbench.losses.bce import Bce
+from cxrbench.losses.cross_entropy import CrossEntropy
 from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
@@ -51,6 +55,8 @@ from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
+from cxrbench.tasks.single_label import SingleLabel
+from cxrbench.tasks.with_no_finding import WithNoFinding
 from cxrbench.thresholds.argmax import Argmax
 from cxrbench.thresholds.dynamic import Dynamic
 from cxrbench.thresholds.fixed import Fixed
@@ -67,14 +73,27 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
 )
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
-LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
-CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
+LOSSES: tuple[Callable[..., Loss], ...] = (
+    Bce,
+    WeightedBce,
+    BatchBalanced,
+    Focal,
+    Asymmetric,
+    CrossEntropy,
+)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
+    NoCalibrator,
+    Temperature,
+    SoftmaxTemperature,
+    Platt,
+    Isotonic,
+)
 STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic, Argmax)
 
-TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
+TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead,)
-RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
+RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
