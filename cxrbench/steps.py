@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from cxrbench.backbones.weights import weights_hash
 from cxrbench.canonical import digest
-from cxrbench.data import Data, Passport
+from cxrbench.data import Data
 from cxrbench.interfaces import Backbone
 from cxrbench.options import Use
 from cxrbench.pixels.images import Images
@@ -23,11 +23,34 @@ _USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
 """Parts of a network that most networks do without."""
 
 
+class Judged(Protocol):
+    """How predictions are judged: the settings of a run from its predictions on."""
+
+    @property
+    def calibrator(self) -> Use:
+        """What turns logits into the probabilities that decisions use."""
+
+    @property
+    def thresholds(self) -> Use:
+        """The strategy for each class's operating point."""
+
+    @property
+    def decision(self) -> Use:
+        """The rule for what becomes of decisions then."""
+
+    @property
+    def tune(self) -> Literal["tune", "val"]:
+        """The role that calibration and thresholds are fitted on."""
+
+    @property
+    def min_positives(self) -> int:
+        """How many positives (and negatives) a class needs on tune for its own calibration and threshold."""
+
+
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one run, each addressed by its inputs."""
+    """The steps of one run from its predictions on, each addressed by its inputs."""
 
-    train: Step
     predictions: dict[Role, Step]
     calibrations: dict[str, Step]
     threshold: Step
@@ -37,13 +60,23 @@ class Steps:
     def in_order(self) -> list[Step]:
         """As they are done."""
         return [
-            self.train,
             *self.predictions.values(),
             *self.calibrations.values(),
             self.threshold,
             self.evaluation,
             self.run,
         ]
+
+
+@dataclass(frozen=True)
+class NetworkSteps(Steps):
+    """Those of a run whose predictions are a trained network's."""
+
+    train: Step
+
+    def in_order(self) -> list[Step]:
+        """As they are done."""
+        return [self.train, *super().in_order()]
 
 
 class Hashes:
@@ -71,32 +104,28 @@ class Hashes:
         return self._known[what, role]
 
 
-def steps_of(
+def network_steps(
     spec: RunSpec,
     hashes: Hashes,
     registry: Registry,
     backbone: Backbone,
-    calibrators: Mapping[str, Use],
     images: Images | None,
     test_hashes: Hashes,
     test_images: Images | None,
-    passport: Passport,
-) -> Steps:
-    """The steps of a run.
+) -> tuple[Step, dict[Role, Step]]:
+    """The training of a network, and its predictions on the roles that a run needs.
 
     Args:
         spec: the run, resolved.
         hashes: of its data set.
         registry: where versions and defaults of components are looked up.
         backbone: says what of an image or patient the network sees.
-        calibrators: those that are fitted, the chosen one among them, by name.
         images: its images; None where the network sees none.
         test_hashes: of the data set that is tested on: ``hashes`` themselves, or another's.
         test_images: the images that it is tested on, as ``images``.
-        passport: of the run.
     """
     tune: Role = spec.tune
-    data, test = hashes.data, test_hashes.data
+    data = hashes.data
     training = Step(
         "train",
         {
@@ -133,6 +162,32 @@ def steps_of(
             "test": ("test", test_hashes, test_images),
         }.values()
     }
+    return training, predictions
+
+
+def evidence_steps(
+    spec: Judged,
+    hashes: Hashes,
+    registry: Registry,
+    calibrators: Mapping[str, Use],
+    test: Data,
+    predictions: dict[Role, Step],
+    identity: Mapping[str, Any],
+    label: str,
+) -> Steps:
+    """The steps from predictions on, whoever made them.
+
+    Args:
+        spec: how predictions are judged.
+        hashes: of the data set whose tune role calibration and thresholds are fitted on.
+        registry: where versions and defaults of components are looked up.
+        calibrators: those that are fitted, the chosen one among them, by name.
+        test: the data set that is tested on: that of ``hashes``, or another.
+        predictions: on tune and test.
+        identity: what tells runs apart whose figures would be the same, such as passport and data sets.
+        label: what names of the run's files start with.
+    """
+    tune, data = spec.tune, hashes.data
     calibrations = {
         name: Step(
             "calibrate",
@@ -170,17 +225,11 @@ def steps_of(
     )
     run = Step(
         RUN_STAGE,
-        {
-            "version": publish.VERSION,
-            "passport": passport.record(),
-            "dataset": keyed(spec.dataset, "dataset", registry),
-            # Only where there is one, so that the keys of all other runs are what they were.
-            **({"test_dataset": keyed(spec.test_dataset, "dataset", registry)} if spec.test_dataset else {}),
-        },
+        {"version": publish.VERSION, **identity},
         (evaluation, data.manifest_step, *((test.manifest_step,) if test is not data else ())),
-        label=spec.label(),
+        label=label,
     )
-    return Steps(training, predictions, calibrations, thresholds, evaluation, run)
+    return Steps(predictions, calibrations, thresholds, evaluation, run)
 
 
 def _weights(weights: str) -> str:

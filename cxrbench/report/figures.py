@@ -23,7 +23,7 @@ def draw_run(
     *,
     title: str,
     network: str,
-    epochs: pd.DataFrame,
+    epochs: pd.DataFrame | None,
     roc: pd.DataFrame,
     per_finding: pd.DataFrame,
     calibration: pd.DataFrame,
@@ -40,7 +40,8 @@ def draw_run(
         title: stands above the figures of the run's decisions; names the run and, plainly, its data set.
         network: stands above those of training and calibration, which all runs of a network share; names the
             network and the data set.
-        epochs: one row an epoch, columns :data:`cxrbench.training.log.EPOCH_COLUMNS`.
+        epochs: one row an epoch, columns :data:`cxrbench.training.log.EPOCH_COLUMNS`; None where nothing was
+            trained, and there is no ``training.png`` then.
         roc: the points of each finding's ROC curve; columns finding, fpr, tpr.
         per_finding: one row a finding; columns finding, auc, recall, specificity, threshold, feasible, n_pos,
             tp, fp, tn, fn.
@@ -50,7 +51,9 @@ def draw_run(
             class is right; ``confusion.png`` shows it instead of each finding's decisions.
     """
     with house_style():
-        (folder / "training.png").write_bytes(_shared(training_figure, epochs.to_csv(index=False), network))
+        if epochs is not None:
+            drawn = _shared(training_figure, epochs.to_csv(index=False), network)
+            (folder / "training.png").write_bytes(drawn)
         roc_figure(roc, per_finding, title).save(folder / "roc.png")
         if confusion_matrix is None:
             confusion_figure(per_finding, title).save(folder / "confusion.png")

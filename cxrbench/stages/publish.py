@@ -18,6 +18,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import OperatingPoint
+from cxrbench.options import Use
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
@@ -62,24 +63,39 @@ class TrainedOn:
     labels: str
 
 
-def data_record(spec: RunSpec, passport: Passport, trained_on: TrainedOn) -> dict[str, Any]:
+def data_record(test_dataset: Use | None, passport: Passport, trained_on: TrainedOn) -> dict[str, Any]:
     """What ``run.json`` says of the data."""
     return {
-        "test_dataset": spec.test_dataset.name if spec.test_dataset else None,
+        "test_dataset": test_dataset.name if test_dataset else None,
         "trained_on": vars(trained_on),
         "passport": passport.record(),
     }
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where the predictions of a run come from.
+
+    Attributes:
+        name: what made them, such as a training's id: stands above figures that do not depend on decisions.
+        record: what ``run.json`` says of it: ``spec``, ``seed``, ``tune``, the names and ``options`` of
+            components, ``parameters`` and so on.
+        config: ``config.toml``, whole.
+        epochs: the training's log; None where there was no training.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+    config: str
+    epochs: Path | None
+
+
 def run(
     folder: Path,
-    spec: RunSpec,
     *,
     run_id: str,
-    options: Mapping[str, Mapping[str, Any]],
-    passport: Passport,
-    trained_on: TrainedOn,
-    training: Artifact,
+    origin: Origin,
+    data: Mapping[str, Any],
     prediction: Artifact,
     threshold: Artifact,
     evaluation: Artifact,
@@ -92,43 +108,31 @@ def run(
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
 
-    ``options`` are those of each component that differ from its defaults, by kind; ``listed`` and
-    ``notes`` are the data set's, see :class:`cxrbench.collection.Collection`. Where it is tested on another
-    data set, ``not_in_test`` are the findings that this one lacks, ``not_trained`` those that only it has.
+    ``data`` is as :func:`data_record` makes it; ``listed`` and ``notes`` are the data set's, see
+    :class:`cxrbench.collection.Collection`. Where it is tested on another data set, ``not_in_test`` are the
+    findings that this one lacks, ``not_trained`` those that only it has.
     """
-    evaluated = read_json(evaluation.folder / "metrics.json")
-    trained = read_json(training.folder / "training.json")
-    epochs = pd.read_csv(training.folder / "epochs.csv")
-    data = data_record(spec, passport, trained_on)
     write_json(
         folder / "run.json",
         {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
-            **spec.names(),
-            "options": {kind: dict(given) for kind, given in options.items()},
+            **origin.record,
             **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
-            "seed": spec.seed,
-            "tune": spec.tune,
-            "parameters": trained["parameters"],
-            "training_seconds": float(epochs["seconds"].sum()),
             "prediction_seconds": predict.read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **evaluated,
+            **read_json(evaluation.folder / "metrics.json"),
             "listed": dict(listed),
             "notes": list(notes),
-            "spec": spec.model_dump(mode="json"),
             "artifacts": list(artifacts),
-            "training": f"artifacts/{training.id}",
-            "weights": f"artifacts/{training.id}/weights.safetensors",
-            "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
         },
     )
-    write_text(folder / "config.toml", as_toml(spec))
+    write_text(folder / "config.toml", origin.config)
+    if origin.epochs is not None:
+        shutil.copyfile(origin.epochs, folder / "epochs.csv")
     for artifact, names in (
-        (training, ("epochs.csv",)),
         (threshold, ("thresholds.json",)),
         (evaluation, ("per_finding.csv", "calibration.csv", "roc.csv")),
     ):
@@ -141,14 +145,33 @@ def run(
     draw_run(
         folder,
         title=f"{data_of(data)}: {run_id}",
-        network=f"{data_of(data)}: {training.id}",
-        epochs=epochs,
+        network=f"{data_of(data)}: {origin.name}",
+        epochs=None if origin.epochs is None else pd.read_csv(origin.epochs),
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
         calibration=pd.read_csv(folder / "calibration.csv"),
         confusion_matrix=matrix,
         examples=examples,
     )
+
+
+def network_origin(spec: RunSpec, options: Mapping[str, Mapping[str, Any]], training: Artifact) -> Origin:
+    """A trained network; ``options`` are those of each component that differ from its defaults, by kind."""
+    trained = read_json(training.folder / "training.json")
+    epochs = training.folder / "epochs.csv"
+    record = {
+        **spec.names(),
+        "options": {kind: dict(given) for kind, given in options.items()},
+        "seed": spec.seed,
+        "tune": spec.tune,
+        "parameters": trained["parameters"],
+        "training_seconds": float(pd.read_csv(epochs)["seconds"].sum()),
+        "spec": spec.model_dump(mode="json"),
+        "training": f"artifacts/{training.id}",
+        "weights": f"artifacts/{training.id}/weights.safetensors",
+        "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
+    }
+    return Origin(training.id, record, as_toml(spec), epochs)
 
 
 def examples_of(
