@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import TaskLabels
 from cxrbench.task import Task
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
 FOUR = (NO_FINDING, "Effusion", "Infiltration", "Atelectasis")
-"""Of the four-class study, "Chest X-Ray images classification", section 1.2."""
+"""Of the four-class study, "Chest X-ray Image Classification", section 1.2."""
 
 CHESTXRAY8 = (
     "Atelectasis",
@@ -89,11 +88,10 @@ class SingleLabel:
         chosen = self.names[:-1] if self.rest else self.names
         for name in chosen:
             if name not in theirs.classes:
-                near = difflib.get_close_matches(name, theirs.classes, n=3, cutoff=0.5)
-                hint = (
-                    f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(theirs.classes)}."
+                raise UsageError(
+                    f"The data set has no class '{name}' for the task 'single_label'; "
+                    f"{did_you_mean(name, theirs.classes)}"
                 )
-                raise UsageError(f"The data set has no class '{name}' for the task 'single_label'; {hint}")
         known = ~np.isnan(labels).any(axis=1)
         alone = known & ((labels == 1).sum(axis=1) == 1)
         columns = labels[:, [theirs.classes.index(name) for name in chosen]]

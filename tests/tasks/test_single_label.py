@@ -87,7 +87,7 @@ def test_classes_that_are_wrong_anywhere_are_refused(options, sentence):
 def test_a_class_that_the_data_set_lacks_is_refused_with_the_near_names():
     with pytest.raises(UsageError, match=r"no class 'Efusion' .* did you mean Effusion"):
         SingleLabel(classes=("Efusion", "Mass")).define(OWN, IMAGES)
-    with pytest.raises(UsageError, match="it has A, No Finding"):
+    with pytest.raises(UsageError, match="there are A, No Finding"):
         SingleLabel().define(Task("multilabel", ("A",)), np.zeros((1, 1)))
 
 
