@@ -235,8 +235,8 @@ class Loss(Protocol):
 class Calibrator(Protocol):
     """A map from raw logits to calibrated probabilities, fitted on the tune role.
 
-    Where exactly one class is right, logits are given as log-odds of each class against the rest
-    (:meth:`cxrbench.task.Task.log_odds`), whose sigmoid is the softmax.
+    One that is for single-label tasks alone is given the logits of a softmax; one that is for both kinds is
+    given log-odds of each class against the rest (:meth:`cxrbench.task.Task.log_odds`) there.
     """
 
     tasks: ClassVar[frozenset[str]]

@@ -1,4 +1,4 @@
-"""Logits of a softmax divided by one temperature."""
+"""One temperature for all classes of a single-label task."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from cxrbench.calibrators.temperature import likeliest_temperature
+
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray, State
-
-_LOWEST, _HIGHEST = 0.05, 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxTemperature:
-    """Temperature scaling: ``softmax(logits / T)`` with the ``T`` of least negative log-likelihood.
+    """Temperature scaling of a softmax: ``softmax(logits / T)``.
 
-    ``T`` is searched between 0.05 and 20. The most probable class stays what it is.
+    ``T`` is the one of least negative log-likelihood, searched between 0.05 and 20. The order of classes
+    within an image does not change, so neither does any decision; the order of images within a class may,
+    for a softmax depends on all logits of the image.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
     """
@@ -25,39 +27,25 @@ class SoftmaxTemperature:
     tasks: ClassVar[frozenset[str]] = frozenset({"singlelabel"})
 
     def fit(self, logits: FloatArray, labels: FloatArray) -> State:
-        """Fit on log-odds ``[n, c]`` and labels ``[n, c]``; rows without a known class are left out.
+        """Fit on logits ``[n, c]`` and labels ``[n, c]``: one 1 a row, or NaN (unknown and left out).
 
         Returns:
             ``{"temperature": float}``.
         """
-        from scipy.optimize import minimize_scalar
+        from scipy.special import logsumexp
 
-        known = (labels == 1).any(axis=1)
-        if not known.any():
-            return {"temperature": 1.0}
-        values, right = _softmax_logits(logits[known]), labels[known].argmax(axis=1)
+        known = ~np.isnan(labels).any(axis=1)
+        x, y = logits[known].astype("float64"), labels[known]
+        right = (x * y).sum(axis=1)
 
-        def negative_log_likelihood(log_temperature: float) -> float:
-            scaled = values * np.exp(-log_temperature)
-            chosen = scaled[np.arange(len(right)), right]
-            return float((np.logaddexp.reduce(scaled, axis=1) - chosen).sum())
+        def negative_log_likelihood(inverse: float) -> float:
+            return float((logsumexp(inverse * x, axis=1) - inverse * right).sum())
 
-        # Convex in 1/T, so it has one optimum in log T as well.
-        bounds = (np.log(_LOWEST), np.log(_HIGHEST))
-        found = minimize_scalar(
-            negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-6}
-        )
-        return {"temperature": float(np.exp(found.x))}
+        return {"temperature": likeliest_temperature(negative_log_likelihood)}
 
     def probabilities(self, logits: FloatArray, state: State) -> FloatArray:
-        """Softmax ``[n, c]`` of log-odds ``[n, c]``, tempered, float64."""
+        """Softmax of logits ``[n, c]`` divided by the temperature, float64."""
         from scipy.special import softmax
 
-        values: FloatArray = softmax(_softmax_logits(logits) / state["temperature"], axis=1)
+        values: FloatArray = softmax(logits.astype("float64", copy=False) / state["temperature"], axis=1)
         return values
-
-
-def _softmax_logits(log_odds: FloatArray) -> FloatArray:
-    """What a softmax makes the same probabilities of, of each class's log-odds against the rest."""
-    values: FloatArray = -np.logaddexp(0.0, -log_odds.astype(np.float64, copy=False))
-    return values

@@ -27,7 +27,7 @@ _SETTINGS = {
 
 
 def smaller(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run with few images of the embedded data set, random weights, and an epoch a cycle."""
+    """The settings with few images of the embedded data set, random weights and an epoch a cycle."""
     cycles = given.get("training", {}).get("cycles", ())
     short = [{name: value for name, value in cycle.items() if name != "epochs"} for cycle in cycles]
     small = combined(given, _SETTINGS)
