@@ -18,7 +18,7 @@ IMAGES = 16
 
 _SIZE = 64
 _SETTINGS = {
-    "dataset": "phantom",
+    "dataset": "phantom:train_val=600,test=200",
     "images_per_role": IMAGES,
     "weights": "none",
     "min_positives": 0,
