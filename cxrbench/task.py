@@ -76,6 +76,6 @@ class Task:
         if self.kind not in tasks:
             fits = " and ".join(sorted(tasks))
             raise UsageError(
-                f"The {kind} '{name}' works on {fits} tasks, but this data set is {self.kind}; "
+                f"The {kind} '{name}' works on {fits} tasks, but this task is {self.kind}; "
                 f"'cxrbench list {kind}' names the others."
             )

@@ -41,7 +41,8 @@ def about_of(table: Any, recipe: str) -> About:
     try:
         return About.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt name comes first: what it was meant to be is missing, too.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             hint = did_you_mean(where, list(About.model_fields))
