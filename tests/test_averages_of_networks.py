@@ -25,7 +25,7 @@ def predictions(task, logits):
 def test_probabilities_are_averaged_not_logits(tmp_path, task, probability):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 4, (3, 2, len(task.classes))).astype(np.float32)
-    average.run(tmp_path, [predictions(task, each) for each in logits])
+    average.run(tmp_path, [predictions(task, each) for each in logits], [1.0] * 3)
     found = Predictions.read(tmp_path / "predictions.parquet").table.to_numpy()
     np.testing.assert_allclose(
         probability(found), np.mean([probability(each) for each in logits], axis=0), rtol=1e-5
@@ -33,7 +33,11 @@ def test_probabilities_are_averaged_not_logits(tmp_path, task, probability):
 
 
 def test_an_average_of_sure_networks_is_finite(tmp_path):
-    average.run(tmp_path, [predictions(MULTI, [[400, -400], [90, 0]]), predictions(MULTI, [[500, -300]] * 2)])
+    average.run(
+        tmp_path,
+        [predictions(MULTI, [[400, -400], [90, 0]]), predictions(MULTI, [[500, -300]] * 2)],
+        [1, None],
+    )
     assert np.isfinite(Predictions.read(tmp_path / "predictions.parquet").table).all(axis=None)
 
 

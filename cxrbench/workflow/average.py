@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cxrbench.data import Data
 from cxrbench.predictions import Predictions
 from cxrbench.roles import Role
-from cxrbench.stages import average
+from cxrbench.stages import average, predict
 from cxrbench.steps import average_step
 from cxrbench.store import Step, Store
 
@@ -60,7 +60,9 @@ class Average:
         return self._predicted(self.step(role))
 
     def _average(self, role: Role, folder: Path) -> None:
-        average.run(folder, [self._predicted(member.prediction(role)) for member in self.members])
+        steps = [member.prediction(role) for member in self.members]
+        seconds = [predict.read_seconds(self.store.read(step.id).folder) for step in steps]
+        average.run(folder, list(map(self._predicted, steps)), seconds)
 
     def _predicted(self, step: Step) -> Predictions:
         return Predictions.read(self.store.read(step.id).folder / "predictions.parquet")
