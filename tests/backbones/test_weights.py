@@ -284,6 +284,6 @@ def test_another_networks_weights_are_refused_for_features(densenet: State, tmp_
     torch.save(densenet, path)
     network = DenseHead().network(TorchvisionNetwork(name="resnet18"), 4, 64, False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    with pytest.raises(CxrbenchError, match="do not fit the network: .*; use a file of this network"):
+    with pytest.raises(CxrbenchError, match=r"do not fit the network: .*; use a file of this network"):
         load_weights(network, path)
     assert same(before, network.state_dict())

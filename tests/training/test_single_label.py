@@ -25,7 +25,7 @@ def cross_entropy(logits, labels):
 def one_of_three(n, seed):
     found = rows(n, seed)
     labels = np.eye(3)[found.patient.argmax(axis=1)]
-    return Rows(found.image_ids, found.patient, None, found.at, labels)
+    return Rows(found.image_ids, found.patient, None, found.positions, labels)
 
 
 def test_decisions_are_the_most_probable_class(tmp_path):
