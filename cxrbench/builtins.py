@@ -17,7 +17,7 @@ def register_datasets(register: Register) -> None:
     register(
         "nih",
         "cxrbench.datasets.nih:Nih",
-        version="2",
+        version="3",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
     )
     register(
@@ -37,6 +37,18 @@ def register_tasks(register: Register) -> None:
         version="1",
         summary="The data set's own classes",
     )
+    register(
+        "with_no_finding",
+        "cxrbench.tasks.with_no_finding:WithNoFinding",
+        version="1",
+        summary='The data set\'s findings, and "No Finding" as a class of its own',
+    )
+    register(
+        "single_label",
+        "cxrbench.tasks.single_label:SingleLabel",
+        version="1",
+        summary="One class out of several, of images with one label alone: four, the eight of ChestX-ray8, …",
+    )
 
 
 @hookimpl
@@ -46,8 +58,8 @@ def register_samplers(register: Register) -> None:
     register(
         "limit",
         "cxrbench.samplers.limit:Limit",
-        version="1",
-        summary="Training sees fewer images of what is frequent",
+        version="2",
+        summary="Fewer images of what is frequent, in training or of the whole data set",
     )
     register(
         "fpn_fusion",
@@ -199,6 +211,12 @@ def register_losses(register: Register) -> None:
         summary="Binary cross-entropy with a positive weight for each finding",
     )
     register(
+        "batch_balanced",
+        "cxrbench.losses.batch_balanced:BatchBalanced",
+        version="1",
+        summary="Binary cross-entropy, positives and negatives of a batch weighing the same",
+    )
+    register(
         "focal",
         "cxrbench.losses.focal:Focal",
         version="1",
@@ -209,6 +227,12 @@ def register_losses(register: Register) -> None:
         "cxrbench.losses.asymmetric:Asymmetric",
         version="1",
         summary="Focal with other exponents for positives and negatives",
+    )
+    register(
+        "cross_entropy",
+        "cxrbench.losses.cross_entropy:CrossEntropy",
+        version="1",
+        summary="Softmax cross-entropy, where exactly one class is right",
     )
 
 
@@ -239,6 +263,24 @@ def register_calibrators(register: Register) -> None:
         version="1",
         summary="Any rising curve of the logit for each finding",
     )
+    register(
+        "beta",
+        "cxrbench.calibrators.beta:Beta",
+        version="1",
+        summary="A logistic curve with other slopes at low and high probabilities, for each finding",
+    )
+    register(
+        "softmax_temperature",
+        "cxrbench.calibrators.softmax_temperature:SoftmaxTemperature",
+        version="1",
+        summary="One temperature for the softmax of a single-label task",
+    )
+    register(
+        "vector",
+        "cxrbench.calibrators.vector:Vector",
+        version="1",
+        summary="A scale and a bias for each class of a single-label task, fitted together",
+    )
 
 
 @hookimpl
@@ -262,6 +304,31 @@ def register_thresholds(register: Register) -> None:
         version="1",
         summary="As precision_f1, lowered a step where the best F1 stays low",
     )
+    register("f1", "cxrbench.thresholds.f1:F1", version="1", summary="Best F1 over observed probabilities")
+    register(
+        "sensitivity",
+        "cxrbench.thresholds.sensitivity:Sensitivity",
+        version="1",
+        summary="Reaches a sensitivity (0.9), as specific as can be",
+    )
+    register(
+        "specificity",
+        "cxrbench.thresholds.specificity:Specificity",
+        version="1",
+        summary="Reaches a specificity (0.9), as sensitive as can be",
+    )
+    register(
+        "cost",
+        "cxrbench.thresholds.cost:Cost",
+        version="1",
+        summary="Least cost of misses and false calls; most net benefit at fp / (fp + fn)",
+    )
+    register(
+        "prevalence",
+        "cxrbench.thresholds.prevalence:Prevalence",
+        version="1",
+        summary="As many images called as are positive",
+    )
     register(
         "argmax",
         "cxrbench.thresholds.argmax:Argmax",
@@ -275,4 +342,10 @@ def register_decisions(register: Register) -> None:
     """Decision rules."""
     register(
         "none", "cxrbench.decisions.none:NoRule", version="1", summary="What reaches its threshold is called"
+    )
+    register(
+        "no_finding_exclusive",
+        "cxrbench.decisions.no_finding_exclusive:NoFindingExclusive",
+        version="1",
+        summary='Where "No Finding" scores highest, no finding is called',
     )

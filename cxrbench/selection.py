@@ -7,7 +7,7 @@ exclusions and labels hold for both; an id that is of neither is refused only wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -17,13 +17,13 @@ import pandas as pd
 
 from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
-from cxrbench.interfaces import Sampler, TaskDefinition
+from cxrbench.interfaces import Dataset, Sampler, TaskDefinition
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
-from cxrbench.specs import RunSpec, keyed
+from cxrbench.specs import RunSpec, check, keyed
 from cxrbench.tasks.findings import Findings
 from cxrbench.training.randomness import hash_ids, sampler_draws
 
@@ -39,6 +39,7 @@ class Selection:
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
         definition: what the task is, and which images have a place in it.
+        images_per_role: at most so many images of each role are used; 0 uses all.
     """
 
     split: Split = "official"
@@ -47,6 +48,7 @@ class Selection:
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
     definition: TaskDefinition = field(default_factory=Findings)
+    images_per_role: int = 0
 
     root_option: ClassVar[str] = "--data-root"
     """What gives the folder of the data set's files."""
@@ -75,7 +77,7 @@ class Selection:
         if len(placed) < len(own):
             notes.append(f"Images with a place in the task: {len(placed):,} of {len(own):,}.")
         labels = pd.DataFrame(asked.labels[asked.kept], index=placed, columns=list(task.classes))
-        draws = sampler_draws(hash_ids(placed), "subset")
+        draws = sampler_draws(hash_ids(placed.tolist()), "subset")
         kept = self.sampler.subset(labels.to_numpy(), task.classes, draws)
         if not kept.all():
             notes.append(f"The sampler {self.sampler_name} uses {kept.sum():,} of {len(kept):,} images.")
@@ -86,6 +88,10 @@ class Selection:
         else:
             # Of all images, so that what is left out decides no role of the others.
             roles = assign_roles(whole, split=self.split).loc[labels.index]
+        if self.images_per_role:
+            roles = _first(roles, self.images_per_role)
+            note = f"At most {self.images_per_role:,} images of each role are used: figures tell nothing."
+            left = replace(left.only(roles.index), notes=(*left.notes, note))
         left = self._defined(self._relabelled(left))
         return Selected(left, roles, whole.index, excluded, int((~kept).sum()), len(own) - len(placed))
 
@@ -159,7 +165,55 @@ def selection_of(spec: RunSpec, registry: Registry) -> Selection:
         sampler=make(spec.sampler, "sampler", registry),
         sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
         definition=make(spec.task, "task", registry),
+        images_per_role=spec.images_per_role,
     )
+
+
+def _first(roles: pd.Series[str], number: int) -> pd.Series[str]:
+    """Of each role the images, in the same order, that come first by draws that follow from their ids."""
+    draws = pd.Series(sampler_draws(hash_ids(roles.index), "few"), index=roles.index)
+    return roles[draws.groupby(roles).rank(method="first") <= number]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A data set that was read, and what is selected of it, for a command that looks and makes no run.
+
+    Attributes:
+        dataset: the component, which decodes its images.
+        whole: all that it gives.
+        selection: what was asked for.
+        selected: what is left.
+    """
+
+    dataset: Dataset
+    whole: Collection
+    selection: Selection
+    selected: Selected
+
+
+def read_selected(given: Mapping[str, object], root: Path | None, registry: Registry) -> Reading:
+    """Read a data set and select of it what a run with these settings would use.
+
+    Args:
+        given: fields of :class:`cxrbench.specs.RunSpec` about data; those that are None or missing are as the
+            data set recommends, or the default.
+        root: folder of the data set's files.
+        registry: where components are found.
+
+    Raises:
+        UsageError: a setting is wrong, or a file of labels or exclusions is missing or does not fit.
+        CxrbenchError: the data set cannot be read.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    dataset: Dataset = make(check(asked).dataset, "dataset", registry)
+    # Not specs.resolve, which looks into every component of a run and so imports torch.
+    recommended = {name: value for name, value in dataset.recommend().items() if name in given}
+    selection = selection_of(check({**recommended, **asked}), registry)
+    whole = dataset.read(root)
+    selected = selection.of(whole)
+    selection.require_matches(selected)
+    return Reading(dataset, whole, selection, selected)
 
 
 def read_exclusions(path: Path) -> frozenset[str]:

@@ -24,11 +24,13 @@ from cxrbench.testing import (
     calibrators,
     components,
     datasets,
+    decisions,
     heads,
     losses,
     preprocessing,
     resizers,
     samplers,
+    tasks,
     thresholds,
 )
 from cxrbench.testing.check import Check
@@ -40,7 +42,7 @@ __all__ = ["Check", "checks_for"]
 
 _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
-    "task": (),
+    "task": tasks.CHECKS,
     "sampler": samplers.CHECKS,
     "preprocessing": preprocessing.CHECKS,
     "resizer": resizers.CHECKS,
@@ -50,7 +52,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "loss": losses.CHECKS,
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
-    "decision": (),
+    "decision": decisions.CHECKS,
 }
 
 

@@ -18,13 +18,17 @@ from cxrbench.backbones.prior import Prior
 from cxrbench.backbones.scratch_cnn import ScratchCnnA, ScratchCnnB
 from cxrbench.backbones.timm_network import TimmNetwork
 from cxrbench.backbones.torchvision_network import TorchvisionNetwork
+from cxrbench.calibrators.beta import Beta
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
+from cxrbench.calibrators.softmax_temperature import SoftmaxTemperature
 from cxrbench.calibrators.temperature import Temperature
+from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
+from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
@@ -45,7 +49,9 @@ from cxrbench.interfaces import (
     ThresholdStrategy,
 )
 from cxrbench.losses.asymmetric import Asymmetric
+from cxrbench.losses.batch_balanced import BatchBalanced
 from cxrbench.losses.bce import Bce
+from cxrbench.losses.cross_entropy import CrossEntropy
 from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
@@ -59,10 +65,17 @@ from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
+from cxrbench.tasks.single_label import SingleLabel
+from cxrbench.tasks.with_no_finding import WithNoFinding
 from cxrbench.thresholds.argmax import Argmax
+from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
+from cxrbench.thresholds.f1 import F1
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
+from cxrbench.thresholds.prevalence import Prevalence
+from cxrbench.thresholds.sensitivity import Sensitivity
+from cxrbench.thresholds.specificity import Specificity
 from cxrbench.thresholds.youden import Youden
 
 SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
@@ -82,14 +95,40 @@ WITH_FEATURES: tuple[Callable[..., FeatureBackbone], ...] = (
     FusedCnn,
 )
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, Prior, *WITH_FEATURES)
-LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
-CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
-STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic, Argmax)
+LOSSES: tuple[Callable[..., Loss], ...] = (
+    Bce,
+    WeightedBce,
+    BatchBalanced,
+    Focal,
+    Asymmetric,
+    CrossEntropy,
+)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
+    NoCalibrator,
+    Temperature,
+    Platt,
+    Isotonic,
+    Beta,
+    SoftmaxTemperature,
+    Vector,
+)
+STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
+    Fixed,
+    Youden,
+    PrecisionF1,
+    Dynamic,
+    F1,
+    Sensitivity,
+    Specificity,
+    Cost,
+    Prevalence,
+    Argmax,
+)
 
-TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
+TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
-RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
+RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
