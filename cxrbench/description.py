@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cxrbench.architecture import architecture_of
+from cxrbench.architecture import NETWORK_KINDS, architecture_of
 from cxrbench.findings import NIH_FINDINGS
 from cxrbench.interfaces import TaskDefinition
 from cxrbench.options import make
-from cxrbench.registry import Registry
+from cxrbench.registry import Kind, Registry
 from cxrbench.specs import RunSpec
 from cxrbench.task import Task
 from cxrbench.training.schedule import cycles_of
@@ -47,7 +47,8 @@ class Description:
         parameters: numbers that can be learnt, trained or not.
         parameters_with_statistics: with what batch norms know of their batches, as Keras counts; without
             the count of batches.
-        trainable: parameters that are trained, in each cycle.
+        trainable: parameters that are trained, in the last cycle where there are several.
+        trainable_in_cycles: those that each cycle trains.
         head: parameters of all that is neither resizer nor pretrained part; None where the network does not
             say what that is.
         resizer: parameters of the resizer.
@@ -59,7 +60,8 @@ class Description:
 
     parameters: int
     parameters_with_statistics: int
-    trainable: tuple[int, ...]
+    trainable: int
+    trainable_in_cycles: tuple[int, ...]
     head: int | None
     resizer: int
     flops: int
@@ -68,9 +70,8 @@ class Description:
     layers: tuple[Layer, ...]
 
     def record(self) -> dict[str, Any]:
-        """As JSON; ``trainable`` is one number where all cycles train the same."""
-        trainable = self.trainable[0] if len(set(self.trainable)) == 1 else list(self.trainable)
-        return {**asdict(self), "trainable": trainable}
+        """As JSON."""
+        return asdict(self)
 
 
 def outputs_of(spec: RunSpec, registry: Registry) -> int:
@@ -84,6 +85,13 @@ def outputs_of(spec: RunSpec, registry: Registry) -> int:
     definition: TaskDefinition = make(spec.task, "task", registry)
     own = Task("multilabel", NIH_FINDINGS)
     return len(definition.define(own, np.empty((0, len(NIH_FINDINGS)))).task.classes)
+
+
+def network_of(spec: RunSpec) -> tuple[object, ...]:
+    """What of a run its description depends on, equal for runs of one network."""
+    trained = tuple(cycle.trainable for cycle in cycles_of(spec.training))
+    kinds: tuple[Kind, ...] = (*NETWORK_KINDS, "task")
+    return (*(str(spec.use(kind)) for kind in kinds), spec.image_size, *trained)
 
 
 def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
@@ -109,7 +117,8 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
     return Description(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         parameters_with_statistics=sum(tensor.numel() for tensor in counted),
-        trainable=tuple(trainable),
+        trainable=trainable[-1],
+        trainable_in_cycles=tuple(trainable),
         head=head,
         resizer=resizer,
         flops=flops,

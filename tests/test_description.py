@@ -40,7 +40,7 @@ def test_the_fused_network_has_the_published_layers():
     assert outputs["conv2.2"] == (256, 13, 13)
     assert outputs["shallow1"] == (96, 6, 6)
     assert outputs["network.head.0"] == (608,)
-    assert found.trainable == (9_211_719,)
+    assert found.trainable == 9_211_719
     assert found.resizer == 12_035
 
 
@@ -53,7 +53,7 @@ def test_vgg16s_parts_are_those_published():
     found = describe(**VGG16, cycles=("head", "features.24", "features.10"))
     assert found.head == 132_356
     assert found.parameters == 14_714_688 + 132_356
-    assert found.trainable == (132_356, 7_211_780, 14_586_884)
+    assert found.trainable_in_cycles == (132_356, 7_211_780, 14_586_884)
 
 
 def test_densenet121s_parts_are_those_published():
@@ -64,14 +64,14 @@ def test_densenet121s_parts_are_those_published():
     )
     found = describe(**CHEXNET, cycles=("head", *layers))
     assert found.head == 70_020
-    assert found.trainable == (70_020, 238_148, 400_068, 5_594_244)
+    assert found.trainable_in_cycles == (70_020, 238_148, 400_068, 5_594_244)
 
 
 def test_resnet152s_layers_can_be_trained_from_any_on():
     layers = ("layer4.2.conv3", "layer4.2.conv1", "layer3.31.conv1", "layer3.14.conv2")
     found = describe(**RESNET152, cycles=("head", *layers))
     assert found.parameters_with_statistics == 58_295_232 + 131_396
-    assert found.trainable == (131_396, 1_184_068, 4_593_988, 20_682_052, 39_411_524)
+    assert found.trainable_in_cycles == (131_396, 1_184_068, 4_593_988, 20_682_052, 39_411_524)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,15 @@ def test_the_command_draws_a_table():
     assert "GFLOPs" in answer.stdout
 
 
-def test_a_file_of_several_runs_is_refused(tmp_path):
+def test_a_recipe_is_described_once_for_each_network_among_its_runs():
+    found = invoke("describe", "--recipe", "chexnet_finetuned", "--json").json["networks"]
+    assert [each["trainable"] for each in found] == [238_148, 400_068, 5_594_244]
+    assert {each["trainable_in_cycles"][0] for each in found} == {70_020}
+    assert all(each["layers"][-1]["output"] == [4] for each in found)
+    assert "denselayer16" in found[0]["network"]
+
+
+def test_runs_that_differ_otherwise_are_one_network(tmp_path):
     config = tmp_path / "grid.toml"
-    config.write_text("seed = [0, 1]\n")
-    answer = invoke("describe", "--config", config)
-    assert answer.exit_code == 2
-    assert "is of 2 runs; describe takes a file of one" in answer.stderr
+    config.write_text('seed = [0, 1]\nbackbone = "timm/test_resnet"\nimage_size = 32\n')
+    assert invoke("describe", "--config", config, "--json").json["inputs"] == {"image": [3, 32, 32]}

@@ -28,7 +28,7 @@ def description_table(description: Description) -> list[RenderableType]:
             f"{layer.trainable:,}" if layer.trainable else "",
         )
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in description.inputs.items())
-    trained = " then ".join(f"{number:,}" for number in dict.fromkeys(description.trainable))
+    trained = " then ".join(f"{number:,}" for number in dict.fromkeys(description.trainable_in_cycles))
     parts = [f"{trained} trained"]
     if description.head is not None:
         parts.append(f"{description.head:,} in the head")
