@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "cxrbench.cli.run:run",
     "recipes": "cxrbench.cli.recipes:recipes",
     "list": "cxrbench.cli.listing:list_components",
+    "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
