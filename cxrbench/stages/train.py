@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,12 +29,16 @@ from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.devices import name_of
-from cxrbench.training.loop import Training, train
+from cxrbench.training.loop import Stop, Training, never, train
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 
 VERSION = "3"
 """Changes when the same inputs train to another network."""
+
+
+class StoppedError(Exception):
+    """A training was ended by who asked for it, and has left nothing."""
 
 
 def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Reporter) -> nn.Module:
@@ -72,6 +77,7 @@ def run(
     network: nn.Module,
     device: torch.device,
     reporter: Reporter,
+    stop: Stop = never,
 ) -> bool:
     """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says.
 
@@ -79,6 +85,9 @@ def run(
 
     Returns:
         False where a killed process had finished the training in this folder already.
+
+    Raises:
+        StoppedError: ``stop`` ended it; the folder is gone.
     """
     finished = folder / "training.json"
     trains = not finished.exists()
@@ -87,7 +96,9 @@ def run(
         # First of all: what cannot be built must not leave the others waiting for a training.
         training = _training(spec, backbone, losses, augmentation, task, rows, network)
         current().summon(Invitation.to(folder, spec, task, rows, device))
-        train(training, folder, device, reporter)
+        if not train(training, folder, device, reporter, stop):
+            shutil.rmtree(folder)
+            raise StoppedError
         write_json(finished, _facts(spec, network, device))
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()

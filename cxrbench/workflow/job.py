@@ -25,6 +25,7 @@ from cxrbench.stages import predict, publish, train
 from cxrbench.steps import NetworkSteps, network_steps
 from cxrbench.store import Artifact
 from cxrbench.training.batches import Rows
+from cxrbench.training.loop import Stop, never
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
 from cxrbench.training.schedule import most_epochs
@@ -212,11 +213,31 @@ class Job:
         with self._store.needing([images.cache.id for _, images in self._all_images]):
             return self._do()
 
+    def train(self, stop: Stop = never) -> Artifact:
+        """The trained network alone: of labels, only those of train and val are read.
+
+        Raises:
+            CxrbenchError: as :meth:`do`.
+            StoppedError: ``stop`` ended the training.
+        """
+        with self._store.needing([images.cache.id for _, images in self._all_images]):
+            network = self._new_network()
+            step = self.steps.train
+            needed = [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES), step]
+            with self._store.needing([each.id for each in needed]):
+                self._data.publish()
+                self._ensure_trained(network, stop)
+                return self._store.read(step.id)
+
+    def _new_network(self) -> nn.Module | None:
+        """The network as training starts; None where it is certain that nothing is trained."""
+        if not (self._reads_new_files or self.trains):
+            return None
+        return train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
+
     def _do(self) -> Artifact:
-        network = None
-        if self._reads_new_files or self.trains:
-            # First of all: weights that cannot be had should stop a run before images are read.
-            network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
+        # First of all: weights that cannot be had should stop a run before images are read.
+        network = self._new_network()
         store, steps = self._store, self.steps
         if self.is_done:
             return store.read(steps.run.id)
@@ -247,7 +268,7 @@ class Job:
     def _data_of(self, role: Role) -> Data:
         return self._test if role == "test" else self._data
 
-    def _ensure_trained(self, network: nn.Module | None) -> None:
+    def _ensure_trained(self, network: nn.Module | None, stop: Stop = never) -> None:
         """Train, unless the store has it; what failed for another cell of this call fails at once."""
         step, unfinished = self.steps.train, self._workflow.unfinished_trainings
         if step.id in unfinished:
@@ -255,11 +276,15 @@ class Job:
                 "The training of this network failed before in this call; see the first run that it failed."
             )
         unfinished.add(step.id)
-        self._store.ensure(step, lambda folder: self._train(folder, network), resumable=True)
+        try:
+            self._store.ensure(step, partial(self._train, network, stop), resumable=True)
+        except train.StoppedError:
+            unfinished.remove(step.id)
+            raise
         # Whatever ends it otherwise, also an exception of a plugin's, leaves it here.
         unfinished.remove(step.id)
 
-    def _train(self, folder: Path, network: nn.Module | None) -> None:
+    def _train(self, network: nn.Module | None, stop: Stop, folder: Path) -> None:
         if network is None:
             network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
         reader = self.steps.train.id
@@ -280,6 +305,7 @@ class Job:
             network,
             self._workflow.device,
             self._reporter,
+            stop,
         )
         self._workflow.trainings += trained
 
