@@ -51,8 +51,9 @@ def write_trials(path: Path, trials: Sequence[Trial], names: Sequence[str]) -> N
 
 def write_best(path: Path, plan: Plan, best: Trial) -> None:
     """Write the best trial's settings as a recipe, which trains the same network: its key is the trial's."""
+    score = f"{plan.metric} {best.score:.4f}"
     head = (
-        f"# The best of the search {plan.name}: trial {best.number + 1}, {plan.metric} {best.score:.4f} on val\n"
+        f"# The best of the search {plan.name}: trial {best.number + 1}, {score} on val\n"
         f"# (Hyperband, at most {plan.budget} epochs a trial, eta {plan.search.eta}).\n\n"
     )
     write_text(path, head + tomli_w.dumps(_toml(with_values(plan.given, best.values))))

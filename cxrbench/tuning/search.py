@@ -187,8 +187,8 @@ def brackets(budget: int, eta: int) -> list[tuple[int, int]]:
     """Hyperband's brackets as (trials, epochs of the first rung), the most eager to end trials first.
 
     Of the bracket ``s`` of ``s_max = floor(log_eta(R))``: ``n = ceil((s_max + 1) / (s + 1) * eta**s)``
-    trials, the first of its rungs after ``R / eta**s`` epochs (Li et al. 2018, algorithm 1); here rungs are at
-    whole powers of ``eta``, as Optuna has them.
+    trials, the first of its rungs after ``R / eta**s`` epochs (Li et al. 2018, algorithm 1); here rungs are
+    at whole powers of ``eta``, as Optuna has them.
     """
     most = 0
     while eta ** (most + 1) <= budget:
