@@ -13,7 +13,11 @@ from cxrbench.augmentations.four_class import FourClassAugmentation
 from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
+from cxrbench.backbones.fused_cnn import FusedCnn
+from cxrbench.backbones.prior import Prior
+from cxrbench.backbones.scratch_cnn import ScratchCnnA, ScratchCnnB
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.backbones.torchvision_network import TorchvisionNetwork
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
@@ -22,13 +26,16 @@ from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.none import NoRule
+from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
+from cxrbench.heads.transition import TransitionHead
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
     Calibrator,
     Dataset,
     DecisionRule,
+    FeatureBackbone,
     Head,
     Loss,
     Preprocessing,
@@ -46,6 +53,7 @@ from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
@@ -66,14 +74,21 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
     FourClassAugmentation,
 )
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
-BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
+WITH_FEATURES: tuple[Callable[..., FeatureBackbone], ...] = (
+    TimmNetwork,
+    TorchvisionNetwork,
+    ScratchCnnA,
+    ScratchCnnB,
+    FusedCnn,
+)
+BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, Prior, *WITH_FEATURES)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
 CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
 STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic, Argmax)
 
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
-RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)
-HEADS: tuple[Callable[..., Head], ...] = (OwnHead,)
+RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
+HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
