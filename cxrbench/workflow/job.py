@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
 from cxrbench.training.schedule import cycles_of, most_epochs
 from cxrbench.workflow.evidence import Evidence
+from cxrbench.workflow.features import StoredFeatures
 from cxrbench.workflow.opened import OpenedData
 
 if TYPE_CHECKING:
@@ -190,6 +192,7 @@ class Job:
                 self.spec, self._backbone, len(self._data.task.classes)
             ),
             images=self._missing_bytes,
+            features=self._missing_features(known),
         )
 
     @property
@@ -206,6 +209,17 @@ class Job:
             f"{images.cache.id} {data.manifest_step.id}": images.missing_bytes
             for data, images in self._all_images
         }
+
+    def _missing_features(self, known: bool) -> dict[str, int]:
+        """Disk of features that are not stored; ``known`` says whether keys are."""
+        if self._features is None:
+            return {}
+        roles: list[Role] = ["train", "val"] if not known or self.trains else []
+        predicted: tuple[Role, ...] = (self.spec.tune, "test")
+        for role in predicted:
+            if not (known and self._store.has(self.steps.predictions[role])):
+                roles.append(role)
+        return self._features.missing_bytes(*roles, known=known)
 
     def do(self) -> Artifact:
         """Do what is not done yet, and publish the run.
@@ -229,7 +243,8 @@ class Job:
             network = self._new_network()
             step = self.steps.train
             needed = [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES), step]
-            with self._store.needing([each.id for each in needed]):
+            features = self._features.ids("train", "val") if self._features else []
+            with self._store.needing([*(each.id for each in needed), *features]):
                 self._data.publish()
                 self._ensure_trained(network, stop)
                 return self._store.read(step.id)
@@ -249,7 +264,8 @@ class Job:
         needed = steps.in_order()
         needed += [self._data.manifest_step, *(self._data.label_step(role) for role in ROLES)]
         needed += [self._test.manifest_step, self._test.label_step("test")]
-        with store.needing([step.id for step in needed]):
+        features = self._features.ids("train", "val", *steps.predictions) if self._features else []
+        with store.needing([*(step.id for step in needed), *features]):
             self._data.publish()
             if self.spec.test_dataset:
                 self._test.publish()
@@ -263,12 +279,41 @@ class Job:
     def _reads_new_files(self) -> bool:
         return any(images.unread > 0 for _, images in self._all_images)
 
-    def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
-        images = None if not self.takes_images else self.test_images if role == "test" else self.images
+    def _rows(
+        self, role: Role, network: Callable[[], nn.Module], labels: NDArray[np.float64] | None = None
+    ) -> Rows:
+        """The images of a role as training takes them; ``network`` is asked for where features are new."""
+        data = self._data_of(role)
+        if self._features is not None:
+            rows = Rows.of(data, data.image_ids(role), None, None, labels)
+            return self._features.attached(rows, role, network)
+        return self._image_rows(role, labels)
+
+    def _image_rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
+        images = self._images_of(role) if self.takes_images else None
         pixels = images.open() if images else None
         data = self._data_of(role)
         rows = Rows.of(data, data.image_ids(role), images, pixels, labels)
         return rows if self.spec.patient_data == "own" else rows.with_patients_shuffled()
+
+    def _images_of(self, role: Role) -> Images:
+        return self.test_images if role == "test" else self.images
+
+    @cached_property
+    def _features(self) -> StoredFeatures | None:
+        """Where the network is frozen but for its head: what it makes of images."""
+        kind = self._workflow.features_of(self.spec, self._backbone, len(self._data.task.classes))
+        if kind is None:
+            return None
+        return StoredFeatures(
+            self._workflow,
+            self.spec,
+            self._backbone,
+            kind,
+            hashes=lambda role: self._tested.hashes if role == "test" else self._opened.hashes,
+            images=self._images_of,
+            rows=self._image_rows,
+        )
 
     def _data_of(self, role: Role) -> Data:
         return self._test if role == "test" else self._data
@@ -294,8 +339,12 @@ class Job:
             network = train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
         reader = self.steps.train.id
         roles: tuple[Role, ...] = ("train", "val")
-        rows = {role: self._rows(role, self._data.labels(role, reader, "fit")) for role in roles}
+        labels = {role: self._data.labels(role, reader, "fit") for role in roles}
+        initial = network
+        rows = {role: self._rows(role, lambda: initial, labels[role]) for role in roles}
         rows["train"] = self._balanced(rows["train"])
+        if self._features is not None:
+            rows["train"] = self._features.with_mirrored(rows["train"], lambda: initial)
         self._reporter.say(
             f"training {self.spec.backbone.name} on {len(rows['train'])} images: " + self._settings
         )
@@ -355,13 +404,15 @@ class Job:
 
     def _predict(self, role: Role, folder: Path) -> None:
         checkpoint = self._store.read(self.steps.train.id).folder / "weights.safetensors"
+        spec, backbone, task = self.spec, self._backbone, self._data.task
         predict.run(
             folder,
-            self.spec,
-            self._backbone,
-            self._data.task,
+            spec,
+            backbone,
+            task,
             checkpoint,
-            self._rows(role),
+            # Of the checkpoint the frozen part is what it was.
+            self._rows(role, lambda: predict.trained_network(spec, backbone, task, checkpoint)),
             self._workflow.device,
             self._reporter,
         )
