@@ -239,6 +239,24 @@ def register_calibrators(register: Register) -> None:
         version="1",
         summary="Any rising curve of the logit for each finding",
     )
+    register(
+        "beta",
+        "cxrbench.calibrators.beta:Beta",
+        version="1",
+        summary="A logistic curve with other slopes at low and high probabilities, for each finding",
+    )
+    register(
+        "softmax_temperature",
+        "cxrbench.calibrators.softmax_temperature:SoftmaxTemperature",
+        version="1",
+        summary="One temperature for the softmax of a single-label task",
+    )
+    register(
+        "vector",
+        "cxrbench.calibrators.vector:Vector",
+        version="1",
+        summary="A scale and a bias for each class of a single-label task, fitted together",
+    )
 
 
 @hookimpl
@@ -261,6 +279,31 @@ def register_thresholds(register: Register) -> None:
         "cxrbench.thresholds.dynamic:Dynamic",
         version="1",
         summary="As precision_f1, lowered a step where the best F1 stays low",
+    )
+    register("f1", "cxrbench.thresholds.f1:F1", version="1", summary="Best F1 over observed probabilities")
+    register(
+        "sensitivity",
+        "cxrbench.thresholds.sensitivity:Sensitivity",
+        version="1",
+        summary="Reaches a sensitivity (0.9), as specific as can be",
+    )
+    register(
+        "specificity",
+        "cxrbench.thresholds.specificity:Specificity",
+        version="1",
+        summary="Reaches a specificity (0.9), as sensitive as can be",
+    )
+    register(
+        "cost",
+        "cxrbench.thresholds.cost:Cost",
+        version="1",
+        summary="Least cost of misses and false calls; most net benefit at fp / (fp + fn)",
+    )
+    register(
+        "prevalence",
+        "cxrbench.thresholds.prevalence:Prevalence",
+        version="1",
+        summary="As many images called as are positive",
     )
     register(
         "argmax",
