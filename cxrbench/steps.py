@@ -146,6 +146,8 @@ def network_steps(
             "crop": spec.crop if images else None,
             "weights": _weights(spec.weights),
             "seed": spec.seed,
+            # It also limits what an epoch sees.
+            **({"images_per_role": spec.images_per_role} if spec.images_per_role else {}),
             "training": spec.training.model_dump(mode="json", exclude_defaults=True),
             "data": {role: _seen(spec, hashes, role, backbone, images) for role in ("train", "val")},
         },

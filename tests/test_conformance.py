@@ -21,17 +21,19 @@ MEMBERS = {"timm/*": "timm/test_resnet"}
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
 # By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "single_label": [{}, {"classes": "chestxray8", "rest": "Other"}, {"classes": ("Mass", "Nodule")}],
     "phantom": [SMALL_PHANTOM, {**SMALL_PHANTOM, "label_noise": 0.2, "prevalence_shift": 2.0}],
     "affine": [{}, {"degrees": 180.0, "scale": 0.5, "mirror": 0.5}],
     "augmentation fpn_fusion": [{}, {"blur": 1.0, "kernel": 9}],
     "four_class": [{}, {"contrast": 1.0, "degrees": 180.0}],
     "otsu_mask": [{}, {"sigma": 0.0}],
-    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}],
+    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}, {"total_per_class": 20}],
     "sampler fpn_fusion": [{}, {"preset": "as_fitted"}, {"mirror_below": 40, "repeat_to": 60}],
     "csv": [{"table": "images.csv"}, {"config": "map.toml", "uncertain": "one"}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
+    "cross_entropy": [{}, {"label_smoothing": 0.1, "weights": "balanced"}],
     "focal": [{}, {"gamma": 0.5, "alpha": 0.25}],
     "asymmetric": [{}, {"gamma_neg": 0.5, "clip": 0.0}],
     "temperature": [{}, {"scope": "shared"}],

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, results_option
+from cxrbench.cli.common import Output, common, complete_recipes, results_option
 from cxrbench.cli.data_options import data_options
 
 if TYPE_CHECKING:
     from cxrbench.training.devices import DeviceName
 
 _EPILOG = """
-Example: cxrbench tune recipe.toml --trials 20
+Example: cxrbench tune scratch_cnn_tuned --dataset nih --data-root ~/ChestX-ray14
 
 The recipe's [search.space] says what may vary, [search] how: budget (epochs of a trial at most), eta, metric,
 trials, sampler (random or tpe). Trials read train and val alone. Killed, the same line goes on where it was.
@@ -24,7 +24,7 @@ What is found is under tuning/NAME in --results: best.toml (for cxrbench run --c
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipes)
 @click.option("--name", help="What the search is called.  [default: the recipe's name]")
 @click.option(
     "--trials", type=click.IntRange(1), metavar="N", help="How many in all, those of before included."
@@ -69,21 +69,29 @@ def tune(
 ) -> None:
     """Search for the settings that a recipe leaves open, with Hyperband.
 
-    RECIPE is a TOML file.
+    RECIPE is the name of one that comes along, or a TOML file.
     """
     registry = output.components().registry
 
     from cxrbench.grid import with_settings
+    from cxrbench.recipes import read
+    from cxrbench.recipes.suite import RECIPE, SEARCH
     from cxrbench.specs import read_config
     from cxrbench.store import Store
-    from cxrbench.tuning.search import TABLE, search_of
+    from cxrbench.tuning.search import search_of
 
-    given = read_config(Path(recipe))
-    search = search_of(given, recipe)
+    if recipe.endswith(".toml"):
+        # A file of one's own need not say where it comes from.
+        given = read_config(Path(recipe))
+        table = given.get(SEARCH)
+    else:
+        known = read(recipe)
+        given, table = dict(known.given), known.search
+    search = search_of(table, recipe)
     asked = {"trials": trials, "budget": budget, "sampler": draws}
     search = search.model_copy(update={key: value for key, value in asked.items() if value is not None})
     shared = {"dataset": dataset, "exclude": exclude, "labels": labels}
-    given = {key: value for key, value in given.items() if key != TABLE}
+    given = {key: value for key, value in given.items() if key not in (RECIPE, SEARCH)}
     given |= {key: value for key, value in shared.items() if value is not None}
 
     from cxrbench.report.search_figures import draw_search

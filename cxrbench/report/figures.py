@@ -11,7 +11,7 @@ import pandas as pd
 
 from cxrbench.report.calibration_figure import calibration_figure
 from cxrbench.report.examples_figure import Example, examples_figure
-from cxrbench.report.findings_figures import confusion_figure, roc_figure
+from cxrbench.report.findings_figures import class_confusion_figure, confusion_figure, roc_figure
 from cxrbench.report.sheet import Sheet, house_style
 from cxrbench.report.training_figure import training_figure
 
@@ -28,6 +28,7 @@ def draw_run(
     per_finding: pd.DataFrame,
     calibration: pd.DataFrame,
     examples: Sequence[Example],
+    confusion_matrix: pd.DataFrame | None = None,
 ) -> None:
     """Draw a run's figures: training, ROC curves, confusion matrices, calibration and examples.
 
@@ -46,13 +47,18 @@ def draw_run(
             tp, fp, tn, fn.
         calibration: one row a calibrator and finding; columns calibrator, finding, ece, brier.
         examples: images to show, the first eight of them.
+        confusion_matrix: images by class (rows) and by the class that is called (columns), where exactly one
+            class is right; ``confusion.png`` shows it instead of each finding's decisions.
     """
     with house_style():
         if epochs is not None:
             drawn = _shared(training_figure, epochs.to_csv(index=False), network)
             (folder / "training.png").write_bytes(drawn)
         roc_figure(roc, per_finding, title).save(folder / "roc.png")
-        confusion_figure(per_finding, title).save(folder / "confusion.png")
+        if confusion_matrix is None:
+            confusion_figure(per_finding, title).save(folder / "confusion.png")
+        else:
+            class_confusion_figure(confusion_matrix, title).save(folder / "confusion.png")
         (folder / "calibration.png").write_bytes(
             _shared(calibration_figure, calibration.to_csv(index=False), network)
         )

@@ -15,7 +15,11 @@ from cxrbench.report.systems import systems_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_NULL_NAMES = {"prevalence": "always the prevalence", "always_negative": "always negative"}
+_NULL_NAMES = {
+    "prevalence": "always the prevalence",
+    "always_negative": "always negative",
+    "most_frequent": "always the most frequent",
+}
 
 _FIGURES = (
     ("AUC", "macro_auc"),
@@ -39,6 +43,8 @@ _MORE_FIGURES = (
     ("precision", "macro_precision"),
     ("recall", "macro_recall"),
     ("accuracy", "accuracy"),
+    ("AUC of decisions", "auc_binarized"),
+    ("FNFR", "fnfr"),
 )
 """What a run's own page shows besides."""
 
@@ -167,7 +173,7 @@ def _overview(record: Mapping[str, Any]) -> Table:
         table.add_column(column, justify="right")
     for head, figure in (*_FIGURES, *_MORE_FIGURES):
         values = [record["metrics"], *(null["metrics"] for null in record["null"])]
-        table.add_row(head, *(_number(value[figure]) for value in values))
+        table.add_row(head, *(_number(value.get(figure)) for value in values))
     return table
 
 

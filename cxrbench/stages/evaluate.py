@@ -10,15 +10,18 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.files import write_json
+from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import DecisionRule, OperatingPoint
 from cxrbench.matrices import read_matrix, write_matrix
 from cxrbench.statistics.averages import covered, macro, micro_auc, micro_average_precision, weighted
 from cxrbench.statistics.calibration import brier, expected_calibration_error
 from cxrbench.statistics.decisions import (
     accuracy,
+    balanced_accuracy,
     confusion,
     exact_match,
     f1,
+    false_no_finding_rate,
     hamming_loss,
     precision,
     recall,
@@ -31,12 +34,14 @@ from cxrbench.statistics.ranking import (
     label_ranking_average_precision,
     roc_curve,
 )
+from cxrbench.statistics.single_label import accuracy as share_right
+from cxrbench.statistics.single_label import confusion_matrix
 from cxrbench.task import Task
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same probabilities, thresholds and labels give other figures."""
 
 _CURVE_POINTS = 256
@@ -58,7 +63,8 @@ def run(
 
     Args:
         folder: gets ``metrics.json``, ``per_finding.csv``, ``calibration.csv``, ``roc.csv`` and
-            ``probabilities.parquet`` (of the test images, without labels).
+            ``probabilities.parquet`` and ``decisions.parquet`` (of the test images, without labels); where
+            exactly one class is right also ``confusion_matrix.csv``.
         task: classes and decision.
         image_ids: ``[n]`` of test.
         labels: ``[n, c]`` of test.
@@ -78,15 +84,22 @@ def run(
     table.to_csv(folder / "per_finding.csv", index=False)
     scores = pd.DataFrame(probabilities, index=image_ids, columns=list(task.classes))
     write_matrix(scores, folder / "probabilities.parquet")
+    called = pd.DataFrame(decisions, index=image_ids, columns=list(task.classes))
+    write_matrix(called, folder / "decisions.parquet")
+    if task.kind == "singlelabel":
+        matrix = confusion_matrix(decisions, labels)
+        pd.DataFrame(matrix, list(task.classes), list(task.classes)).to_csv(
+            folder / "confusion_matrix.csv", index_label="truth"
+        )
     calibration = calibration_table(task, labels, calibrated)
     calibration.to_csv(folder / "calibration.csv", index=False)
     roc_table(task, labels, probabilities).to_csv(folder / "roc.csv", index=False)
     write_json(
         folder / "metrics.json",
         {
-            "metrics": overall(labels, probabilities, decisions),
+            "metrics": overall(task, labels, probabilities, decisions),
             "per_finding": table.to_dict("records"),
-            "null": null_rows(labels, tune_labels),
+            "null": null_rows(task, labels, tune_labels),
             "calibration": {
                 name: {
                     "macro_ece": macro(rows["ece"].to_numpy()),
@@ -99,8 +112,14 @@ def run(
     )
 
 
-def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> dict[str, float]:
-    """Every figure over all findings; averages leave out undefined ones, ``*_findings`` counts the rest."""
+def overall(
+    task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
+) -> dict[str, float]:
+    """Every figure over all findings; averages leave out undefined ones, ``*_findings`` counts the rest.
+
+    Accuracy is the share of decisions that are right; where exactly one class is right, of images. All other
+    figures are of each class against the rest then.
+    """
     positives = (labels == 1).sum(axis=0).astype(np.float64)
     each = confusion(decisions, labels)
     total = each.pooled()
@@ -122,7 +141,13 @@ def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
         "macro_specificity": macro(specificity(each)),
         "exact_match": exact_match(decisions, labels),
         "hamming_loss": hamming_loss(decisions, labels),
-        "accuracy": float(accuracy(total)[0]),
+        "accuracy": (
+            float(accuracy(total)[0])
+            if task.kind == "multilabel"
+            else share_right(confusion_matrix(decisions, labels))
+        ),
+        "auc_binarized": macro(balanced_accuracy(each)),
+        "fnfr": _false_no_finding_rate(task, labels, decisions),
         "lrap": label_ranking_average_precision(probabilities, labels),
         "macro_brier": macro(brier(probabilities, labels)),
         "macro_ece": macro(expected_calibration_error(probabilities, labels)),
@@ -134,6 +159,13 @@ def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
     }
 
 
+def _false_no_finding_rate(task: Task, labels: FloatArray, decisions: FloatArray) -> float:
+    """Undefined where exactly one class is right and none of them is "No Finding"."""
+    if NO_FINDING in task.classes:
+        return false_no_finding_rate(decisions, labels, task.classes.index(NO_FINDING))
+    return false_no_finding_rate(decisions, labels) if task.kind == "multilabel" else float("nan")
+
+
 def per_finding(
     task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
 ) -> pd.DataFrame:
@@ -143,6 +175,7 @@ def per_finding(
         {
             "finding": task.classes,
             "auc": auc(probabilities, labels),
+            "auc_binarized": balanced_accuracy(counts),
             "ap": average_precision(probabilities, labels),
             "f1": f1(counts),
             "precision": precision(counts),
@@ -180,18 +213,22 @@ def calibration_table(task: Task, labels: FloatArray, calibrated: Mapping[str, F
     )
 
 
-def null_rows(labels: FloatArray, tune_labels: FloatArray) -> list[dict[str, Any]]:
+def null_rows(task: Task, labels: FloatArray, tune_labels: FloatArray) -> list[dict[str, Any]]:
     """What a network must beat: each image scored with tune's prevalence, and no finding scored or called.
 
-    The first makes no decisions; figures that need them are NaN.
+    The first makes no decisions; figures that need them are NaN. Where exactly one class is right, there is
+    one row instead: the same scores, and tune's most frequent class called.
     """
     with np.errstate(invalid="ignore"):
         prevalence = (tune_labels == 1).sum(axis=0) / (~np.isnan(tune_labels)).sum(axis=0)
     scores = np.broadcast_to(prevalence, labels.shape)
+    if task.kind == "singlelabel":
+        most_frequent = task.decide(np.nan_to_num(scores, nan=0.0), None)
+        return [{"name": "most_frequent", "metrics": overall(task, labels, scores, most_frequent)}]
     undecided, never = np.full_like(labels, np.nan), np.zeros_like(labels)
     return [
-        {"name": "prevalence", "metrics": overall(labels, scores, undecided)},
-        {"name": "always_negative", "metrics": overall(labels, never, never)},
+        {"name": "prevalence", "metrics": overall(task, labels, scores, undecided)},
+        {"name": "always_negative", "metrics": overall(task, labels, never, never)},
     ]
 
 
@@ -213,3 +250,8 @@ def roc_table(task: Task, labels: FloatArray, probabilities: FloatArray) -> pd.D
 def read_probabilities(folder: Path) -> FloatArray:
     """The probabilities ``[n, c]`` that decisions are made from, in the order of test's image ids."""
     return read_matrix(folder / "probabilities.parquet")
+
+
+def read_decisions(folder: Path) -> FloatArray:
+    """The decisions ``[n, c]``, in the same order."""
+    return read_matrix(folder / "decisions.parquet")

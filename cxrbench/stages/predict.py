@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import read_json, write_json
 from cxrbench.interfaces import Backbone
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
@@ -17,7 +19,7 @@ from cxrbench.stages import features
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.devices import deterministic, true_fp32
+from cxrbench.training.devices import deterministic, name_of, true_fp32
 from cxrbench.training.inference import logits_of
 
 VERSION = "1"
@@ -41,7 +43,7 @@ def run(
     device: torch.device,
     reporter: Reporter,
 ) -> None:
-    """Write ``predictions.parquet``.
+    """Write ``predictions.parquet``, and how long it took into ``prediction.json``.
 
     Always in fp32, without TF32: bf16 keeps 8 bits of a logit and makes ties of differences, and a CPU
     should give the same as a GPU. Deterministic where training is.
@@ -54,6 +56,7 @@ def run(
         network = features.head_of(network)
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    started = time.monotonic()
     try:
         with (
             true_fp32(),
@@ -82,5 +85,14 @@ def run(
             f"The network gives a logit that is not finite, first for image {image}; "
             "train it again with --precision fp32."
         )
+    # A record, in no key. With all that reads images and decides nothing: no latency of a network.
+    took = {"seconds": time.monotonic() - started, "images": len(rows), "device": name_of(device)}
+    write_json(folder / "prediction.json", took)
     table = pd.DataFrame(logits.numpy(), index=rows.image_ids, columns=list(task.classes))
     Predictions(task, table).write(folder / "predictions.parquet")
+
+
+def read_seconds(folder: Path) -> float | None:
+    """How long the predictions took; None where an older cxrbench made them and did not say."""
+    path = folder / "prediction.json"
+    return float(read_json(path)["seconds"]) if path.exists() else None

@@ -16,11 +16,13 @@ import tomli_w
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json, write_text
+from cxrbench.findings import NO_FINDING
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.options import Use
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
+from cxrbench.stages import predict
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from cxrbench.interfaces import FloatArray
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the files of a run change."""
 
 SCHEMA_VERSION = 1
@@ -94,6 +96,7 @@ def run(
     run_id: str,
     origin: Origin,
     data: Mapping[str, Any],
+    prediction: Artifact,
     threshold: Artifact,
     evaluation: Artifact,
     artifacts: Sequence[str],
@@ -118,6 +121,7 @@ def run(
             **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
+            "prediction_seconds": predict.read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **read_json(evaluation.folder / "metrics.json"),
             "listed": dict(listed),
@@ -134,6 +138,10 @@ def run(
     ):
         for name in names:
             shutil.copyfile(artifact.folder / name, folder / name)
+    matrix = None
+    if (of_classes := evaluation.folder / "confusion_matrix.csv").exists():
+        shutil.copyfile(of_classes, folder / of_classes.name)
+        matrix = pd.read_csv(of_classes, index_col="truth")
     draw_run(
         folder,
         title=f"{data_of(data)}: {run_id}",
@@ -142,6 +150,7 @@ def run(
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
         calibration=pd.read_csv(folder / "calibration.csv"),
+        confusion_matrix=matrix,
         examples=examples,
     )
 
@@ -170,6 +179,7 @@ def examples_of(
     pixels: Callable[[str], NDArray[np.uint8]],
     labels: FloatArray,
     probabilities: FloatArray,
+    decisions: FloatArray,
     points: Mapping[str, OperatingPoint],
 ) -> list[Example]:
     """Eight test images, the same for every run on a test set: six with a finding, two without.
@@ -177,26 +187,25 @@ def examples_of(
     ``pixels`` gives an image by its id.
     """
     ids = data.image_ids("test")
-    with_finding = (labels == 1).any(axis=1)
+    findings = [column for column, name in enumerate(data.task.classes) if name != NO_FINDING]
+    with_finding = (labels[:, findings] == 1).any(axis=1)
     order = np.argsort(hash_ids(ids))
     rows = [*order[with_finding[order]][:6], *order[~with_finding[order]][:2]]
     examples = []
     for row in rows:
-        scored = sorted(
-            (
-                (name, float(probabilities[row, column]), points[name].threshold)
-                for column, name in enumerate(data.task.classes)
-            ),
-            key=lambda score: -score[1],
-        )
+        scored = []
+        for column in np.argsort(-probabilities[row], kind="stable"):
+            name = data.task.classes[column]
+            score = name, float(probabilities[row, column]), points[name].threshold
+            scored.append((score, decisions[row, column] == 1, labels[row, column] == 1))
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
         examples.append(
             Example(
                 image_id=ids[row],
                 pixels=pixels(ids[row]),
                 truth=truth,
-                called=tuple(score for score in scored if score[1] >= score[2]),
-                missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),
+                called=tuple(score for score, called, _ in scored if called),
+                missed=tuple(score for score, called, present in scored if present and not called),
             )
         )
     return examples

@@ -35,7 +35,7 @@ from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 from cxrbench.training.trainable import freeze, frozen_modules, require_trainable
 
-VERSION = "3"
+VERSION = "4"
 """Changes when the same inputs train to another network."""
 
 

@@ -24,9 +24,11 @@ from cxrbench.testing import (
     calibrators,
     components,
     datasets,
+    decisions,
     losses,
     preprocessing,
     samplers,
+    tasks,
     thresholds,
 )
 from cxrbench.testing.check import Check
@@ -38,7 +40,7 @@ __all__ = ["Check", "checks_for"]
 
 _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
-    "task": (),
+    "task": tasks.CHECKS,
     "sampler": samplers.CHECKS,
     "preprocessing": preprocessing.CHECKS,
     "resizer": (),
@@ -48,7 +50,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "loss": losses.CHECKS,
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
-    "decision": (),
+    "decision": decisions.CHECKS,
 }
 
 

@@ -25,9 +25,6 @@ from cxrbench.options import Use
 from cxrbench.registry import KINDS, Registry
 from cxrbench.specs import RunSpec, TrainingSpec, check, resolve
 
-TABLE = "search"
-"""The table of a recipe that a search is read from."""
-
 Metric = Literal["accuracy", "macro_auc", "macro_f1", "loss"]
 Value = StrictBool | int | float | StrictStr
 """A setting that may vary."""
@@ -109,22 +106,22 @@ class Search(BaseModel):
     space: dict[str, Parameter] = Field(min_length=1)
 
 
-def search_of(given: Mapping[str, Any], recipe: str) -> Search:
-    """The search that a recipe asks for.
+def search_of(table: object, recipe: str) -> Search:
+    """The search that a recipe's table ``[search]`` asks for.
 
     Raises:
         UsageError: it asks for none, or something in it is unknown, missing or out of range.
     """
-    if not isinstance(table := given.get(TABLE), Mapping):
+    if not isinstance(table, Mapping) or not table:
         raise UsageError(
-            f"The recipe {recipe} has no table [{TABLE}] that says what may vary; add [{TABLE}.space] with a "
+            f"The recipe {recipe} has no table [search] that says what may vary; add [search.space] with a "
             "line such as training.learning_rate = { choices = [1e-3, 1e-4] }."
         )
     try:
         return Search.model_validate({**table, "space": dict(_leaves(table.get("space", {})))})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (TABLE, *first["loc"])))
+        where = ".".join(map(str, ("search", *first["loc"])))
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"The recipe {recipe} has in {where} what cannot be: {message[:1].lower()}{message[1:]}."

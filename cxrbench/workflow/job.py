@@ -14,7 +14,7 @@ from cxrbench.canonical import digest
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.external import external_passport, patients_seen
-from cxrbench.interfaces import Augmentation, Backbone, Loss, Sampler
+from cxrbench.interfaces import Augmentation, Backbone, Loss, SamplePlan, Sampler
 from cxrbench.options import make
 from cxrbench.pixels.images import Images, stored_side
 from cxrbench.plan import Plan
@@ -372,6 +372,9 @@ class Job:
                 f"The sampler {self.spec.sampler} leaves none of the {len(train)} training images; "
                 "choose other options, or the sampler 'none'."
             )
+        if most := self.spec.images_per_role:
+            steps = np.linspace(0, len(plan.rows) - 1, min(most, len(plan.rows))).round().astype(np.int64)
+            plan = SamplePlan(plan.rows[steps], plan.mirrored[steps])
         return train.planned(plan)
 
     @property

@@ -85,14 +85,15 @@ class Workflow:
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         task = keyed(spec.task, "task", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler, task])
+        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler), str(spec.task))
+        uses = str(spec.sampler), str(spec.task)
+        key = (spec.split, spec.exclude, spec.labels, *uses, str(spec.images_per_role))
         if key not in self._selections:
             self._selections[key] = selection_of(spec, self.registry)
         return self._selections[key]

@@ -55,7 +55,7 @@ def test_every_figure_is_scikit_learns_on_the_known_labels(seed, unknown):
         }
         for figure, value in expected.items():
             assert table.loc[name, figure] == pytest.approx(value), (name, figure)
-    overall = evaluate.overall(labels, probabilities, decisions)
+    overall = evaluate.overall(TASK, labels, probabilities, decisions)
     flat = labels[known], probabilities[known], decisions[known]
     positives = (labels == 1).sum(axis=0)
     for kind in ("auc", "ap", "f1"):

@@ -16,7 +16,7 @@ RATE = {"training": {"learning_rate": {"choices": [0.1, 0.01]}}}
 
 
 def plan(space, **settings):
-    search = search_of({"search": {"space": space}}, "test")
+    search = search_of({"space": space}, "test")
     return plan_of("test", {"backbone": "densenet_fpn:use=patient", **settings}, search, installed().registry)
 
 
@@ -37,8 +37,8 @@ def test_there_are_as_many_brackets_as_powers_of_eta_in_the_budget(budget, eta):
 
 
 def test_dotted_and_nested_names_are_the_same():
-    dotted = search_of({"search": {"space": {"training.learning_rate": {"choices": [0.1, 0.01]}}}}, "test")
-    assert dotted == search_of({"search": {"space": RATE}}, "test")
+    dotted = search_of({"space": {"training.learning_rate": {"choices": [0.1, 0.01]}}}, "test")
+    assert dotted == search_of({"space": RATE}, "test")
 
 
 def test_values_stand_where_a_recipe_would_have_them():
@@ -52,7 +52,8 @@ def test_values_stand_where_a_recipe_would_have_them():
     ("table", "words"),
     [
         (None, r"no table \[search\]"),
-        ({}, "search.space"),
+        ({}, r"no table \[search\]"),
+        ({"budget": 3}, "search.space"),
         ({"space": {}}, "at least 1 item"),
         ({"space": RATE, "buget": 3}, "search.buget"),
         ({"space": RATE, "eta": 1}, "search.eta"),
@@ -69,7 +70,7 @@ def test_values_stand_where_a_recipe_would_have_them():
 )
 def test_what_is_wrong_with_a_search_is_said(table, words):
     with pytest.raises(UsageError, match=words):
-        search_of({} if table is None else {"search": table}, "test")
+        search_of(table, "test")
 
 
 @pytest.mark.parametrize(
