@@ -115,8 +115,9 @@ def tune(plan: Plan, folder: Path, workflow: Workflow, seconds: float = math.inf
 
     Raises:
         CxrbenchError: the journal is damaged.
-        UsageError: the folder is another search's.
+        UsageError: something does not fit the task, or the folder is another search's.
     """
+    _require_fit(plan, workflow)
     started = time.monotonic()
     with workflow.store.locked(f"tuning-{plan.name}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +141,17 @@ def tune(plan: Plan, folder: Path, workflow: Workflow, seconds: float = math.inf
             if finished >= plan.trials or time.monotonic() - started >= seconds:
                 return trials
             _try(plan, hyperband.next(), workflow)
+
+
+def _require_fit(plan: Plan, workflow: Workflow) -> None:
+    """Refuse, before there is a folder, what fits not the data's task."""
+    values = {name: parameter.ends[0] for name, parameter in plan.search.space.items()}
+    workflow.job(resolve(with_values(plan.given, values), workflow.registry), planned=True)
+    if plan.metric == "accuracy" and workflow.open(plan.spec).data.task.kind == "multilabel":
+        raise UsageError(
+            "The metric accuracy is for tasks in which one class is right; this one is multilabel: use "
+            "macro_auc, macro_f1 or loss."
+        )
 
 
 def best_of(trials: Sequence[Trial], metric: Metric) -> Trial | None:

@@ -196,6 +196,27 @@ def test_after_the_timeout_no_trial_begins(recipe, tmp_path):
     assert answer.json["best"] is None
 
 
+def test_a_metric_that_does_not_fit_the_task_is_refused_and_leaves_nothing(recipe, tmp_path):
+    recipe.write_text(RECIPE.replace("[search]\n", '[search]\nmetric = "accuracy"\n'))
+    refused = tune(recipe, tmp_path / "results")
+    assert refused.exit_code == 2
+    assert "multilabel" in refused.stderr
+    assert not (tmp_path / "results" / "tuning").exists()
+
+
+def test_a_recipe_that_comes_along_is_searched_by_its_name(tmp_path):
+    answer = invoke(
+        *("tune", "scratch_cnn_tuned", "--dataset", "phantom:train_val=300,test=80", "--device", "cpu"),
+        *("--set", "image_size=64", "--set", "images_per_role=24", "--budget", 1, "--trials", 1, "--json"),
+        *("--set", "dense.pooling=max", "--results", tmp_path),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    (trial,) = answer.json["trials"]
+    assert answer.json["metric"] == "accuracy"
+    assert trial["values"].keys() == {"head.layers", "head.dropout", "head.neurons", "training.learning_rate"}
+    assert trial["values"]["head.neurons"] in range(1024, 4097, 512)
+
+
 def test_a_recipe_without_a_search_is_refused_and_leaves_nothing(recipe, tmp_path):
     recipe.write_text(RECIPE.partition("[search]")[0])
     refused = tune(recipe, tmp_path / "results")
