@@ -18,7 +18,6 @@ import torch
 from cxrbench.grid import cells
 from cxrbench.plugins import installed
 from cxrbench.reporter import Reporter
-from cxrbench.stages.train import initial_network
 from cxrbench.store import Store
 from cxrbench.training.devices import DeviceName, device_of, true_fp32
 from cxrbench.training.inference import outputs_of
@@ -66,7 +65,7 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
     first = jobs()[0]
     first.images.prepare()  # images are drawn once, by whoever comes first
     one_pass = seconds(lambda: plain_pass(first))
-    images = sum(len(first._image_rows(role)) for role in ("train", "val"))
+    images = sum(len(first._network._image_rows(role)) for role in ("train", "val"))
     print(f"one plain pass over {images} images of train and val   {one_pass:7.1f} s")
 
     reused = [seconds(job.train) for job in jobs()]
@@ -84,16 +83,15 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
 
 def plain_pass(job: Job) -> None:
     """The frozen part over train and val, its outputs thrown away."""
-    spec, backbone = job.spec, job._backbone
-    device = job._workflow.device
-    network = initial_network(spec, backbone, job._data.task, Reporter(quiet=True))
-    network = network.features.to(device, memory_format=torch.channels_last)
+    subject, device = job._network, job._workflow.device
+    spec, backbone = subject.spec, subject._backbone
+    network = subject.initial().features.to(device, memory_format=torch.channels_last)
     with true_fp32():
         for role in ("train", "val"):
             for _ in outputs_of(
                 network,
                 backbone,
-                job._image_rows(role),
+                subject._image_rows(role),
                 image_size=spec.image_size,
                 crop=spec.crop,
                 batch_size=spec.training.images_a_step,

@@ -153,6 +153,11 @@ class RunSpec(BaseModel):
             in training.
         weights: initial weights: ``none`` (random), ``imagenet``, or a file.
         seed: of weights, order and augmentation; roles do not depend on it.
+        averaged: how many networks are trained and their probabilities averaged; their seeds are
+            ``seed * averaged`` and those after it.
+        relabelled_by: how many networks, of seeds 0, 1, …, are trained before on the published labels, and
+            then give the training images other labels: their average, cut where F1 on tune is best; 0 leaves
+            labels as they are. Val, tune and test keep theirs.
         tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
             and is shown in every table.
         min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities
@@ -184,6 +189,8 @@ class RunSpec(BaseModel):
     crop: float = Field(0.9, gt=0, le=1)
     weights: str = "none"
     seed: int = Field(0, ge=0)
+    averaged: int = Field(1, ge=1, le=100)
+    relabelled_by: int = Field(0, ge=0, le=100)
     tune: Literal["tune", "val"] = "tune"
     min_positives: int = Field(10, ge=0)
     training: TrainingSpec = TrainingSpec()

@@ -38,7 +38,7 @@ def without_reuse(monkeypatch):
     "given",
     [
         {},
-        {"sampler": "fpn_fusion"},
+        {"sampler": "fpn_fusion", "training": {**FROZEN["training"], "epochs": 1}, "images_per_role": 60},
         {"head": "dense:pooling=flatten,layers=0"},
         {
             "head": "dense:pooling=lse,neurons=8",

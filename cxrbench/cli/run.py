@@ -232,7 +232,7 @@ def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
 
     make = partial(workflow.job, planned=True)
     run_cells(specs, workflow.registry, make, lambda place, spec, job: plans.append(job.plan()), failed)
-    trainings = {plan.train for plan in plans if plan.trains}
+    trainings = {id_ for plan in plans for id_ in plan.new_trainings}
     disk = disk_bytes(plans)
     document: dict[str, Any] = {
         "trainings": len(trainings),

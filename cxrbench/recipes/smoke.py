@@ -17,6 +17,9 @@ IMAGES = 16
 """Of each role."""
 
 _SIZE = 64
+_NETWORKS = 2
+"""Where several are averaged."""
+
 _SETTINGS = {
     "dataset": "phantom:train_val=600,test=200",
     "images_per_role": IMAGES,
@@ -30,7 +33,8 @@ def smaller(given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with few images of the embedded data set, random weights and an epoch a cycle."""
     cycles = given.get("training", {}).get("cycles", ())
     short = [{name: value for name, value in cycle.items() if name != "epochs"} for cycle in cycles]
-    small = combined(given, _SETTINGS)
+    fewer = {name: min(given[name], _NETWORKS) for name in ("averaged", "relabelled_by") if name in given}
+    small = combined(given, {**_SETTINGS, **fewer})
     return combined(small, {"training": {"cycles": short}}) if short else small
 
 

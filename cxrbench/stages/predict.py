@@ -19,7 +19,7 @@ from cxrbench.stages import features
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.devices import deterministic, name_of, true_fp32
+from cxrbench.training.devices import deterministic, true_fp32
 from cxrbench.training.inference import logits_of
 
 VERSION = "1"
@@ -85,11 +85,14 @@ def run(
             f"The network gives a logit that is not finite, first for image {image}; "
             "train it again with --precision fp32."
         )
-    # A record, in no key. With all that reads images and decides nothing: no latency of a network.
-    took = {"seconds": time.monotonic() - started, "images": len(rows), "device": name_of(device)}
-    write_json(folder / "prediction.json", took)
+    write_record(folder, time.monotonic() - started, len(rows))
     table = pd.DataFrame(logits.numpy(), index=rows.image_ids, columns=list(task.classes))
     Predictions(task, table).write(folder / "predictions.parquet")
+
+
+def write_record(folder: Path, seconds: float, images: int) -> None:
+    """Write ``prediction.json``, which is in no key: seconds with all that reads images, no latency."""
+    write_json(folder / "prediction.json", {"seconds": seconds, "images": images})
 
 
 def read_seconds(folder: Path) -> float | None:

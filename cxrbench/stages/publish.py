@@ -155,23 +155,27 @@ def run(
     )
 
 
-def network_origin(spec: RunSpec, options: Mapping[str, Mapping[str, Any]], training: Artifact) -> Origin:
-    """A trained network; ``options`` are those of each component that differ from its defaults, by kind."""
-    trained = read_json(training.folder / "training.json")
-    epochs = training.folder / "epochs.csv"
+def network_origin(
+    spec: RunSpec, options: Mapping[str, Mapping[str, Any]], trainings: Sequence[Artifact]
+) -> Origin:
+    """Trained networks; ``options`` are those of each component that differ from its defaults, by kind."""
+    parameters = [read_json(training.folder / "training.json")["parameters"] for training in trainings]
+    logs = [training.folder / "epochs.csv" for training in trainings]
+    last = trainings[-1]
     record = {
         **spec.names(),
         "options": {kind: dict(given) for kind, given in options.items()},
         "seed": spec.seed,
         "tune": spec.tune,
-        "parameters": trained["parameters"],
-        "training_seconds": float(pd.read_csv(epochs)["seconds"].sum()),
+        "parameters": sum(parameters),
+        "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)),
         "spec": spec.model_dump(mode="json"),
-        "training": f"artifacts/{training.id}",
-        "weights": f"artifacts/{training.id}/weights.safetensors",
-        "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
+        "trainings": [f"artifacts/{training.id}" for training in trainings],
+        "training": f"artifacts/{last.id}",
+        "weights": f"artifacts/{last.id}/weights.safetensors",
+        "optimizer": f"artifacts/{last.id}/optimizer.safetensors",
     }
-    return Origin(training.id, record, as_toml(spec), epochs)
+    return Origin(last.id, record, as_toml(spec), logs[-1])
 
 
 def examples_of(

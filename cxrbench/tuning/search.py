@@ -29,7 +29,10 @@ Metric = Literal["accuracy", "macro_auc", "macro_f1", "loss"]
 Value = StrictBool | int | float | StrictStr
 """A setting that may vary."""
 
-_ONE_A_SEARCH = {"dataset", "exclude", "labels", "split", "test_dataset", "task", "seed", "tune"}
+_ONE_A_SEARCH = {
+    *("dataset", "exclude", "labels", "split", "test_dataset", "task", "images_per_role", "tune"),
+    *("seed", "averaged", "relabelled_by"),
+}
 """Settings that decide on what, and for what, trials are compared."""
 
 

@@ -87,6 +87,11 @@ def plan_of(name: str, given: Mapping[str, Any], search: Search, registry: Regis
     (spec,) = several
     if spec.training.cycles:
         raise UsageError("A search trains in one cycle, which Hyperband may end; leave training.cycles out.")
+    if spec.averaged > 1 or spec.relabelled_by:
+        raise UsageError(
+            "A search trains one network a trial; leave averaged and relabelled_by out, and give them to "
+            "cxrbench run with the best recipe."
+        )
     budget = search.budget or spec.training.epochs
     settings = {**given, "training": {**given.get("training", {}), "epochs": budget}}
     require_possible(settings, search, registry)

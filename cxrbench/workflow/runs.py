@@ -27,7 +27,8 @@ from cxrbench.training.devices import best_precision, check_deterministic, check
 from cxrbench.training.processes import current
 from cxrbench.training.schedule import cycles_of
 from cxrbench.training.trainable import require_trainable
-from cxrbench.workflow.job import DECIDE_THE_NETWORK, Job
+from cxrbench.workflow.job import Job
+from cxrbench.workflow.network import DECIDE_THE_NETWORK
 from cxrbench.workflow.opened import OpenedData
 
 

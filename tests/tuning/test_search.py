@@ -85,6 +85,7 @@ def test_what_is_wrong_with_a_search_is_said(table, words):
         ({"loss": {"choices": ["bce", "no_such"]}}, {}, "no_such"),
         ({"training.clip_norm": {"low": -1.0, "high": 3.0}}, {}, "clip_norm"),
         (RATE, {"seed": [0, 1]}, "these settings are of 2"),
+        (RATE, {"averaged": 3}, "averaged"),
         (RATE, {"training": {"cycles": [{"epochs": 2}]}}, "training.cycles"),
     ],
 )
