@@ -84,6 +84,12 @@ def register_resizers(register: Register) -> None:
         version="1",
         summary="Images go into the network as they are",
     )
+    register(
+        "learnable",
+        "cxrbench.resizers.learnable:LearnableResizer",
+        version="1",
+        summary="Talebi and Milanfar's resizer, learnt with the network",
+    )
 
 
 @hookimpl
@@ -130,12 +136,54 @@ def register_backbones(register: Register) -> None:
         version="1",
         summary="Any network of timm by its name, such as timm/resnet18",
     )
+    register(
+        "torchvision/*",
+        "cxrbench.backbones.torchvision_network:TorchvisionNetwork",
+        version="1",
+        summary="Any network of torchvision by its name, such as torchvision/vgg16; of one channel too",
+    )
+    register(
+        "scratch_cnn_a",
+        "cxrbench.backbones.scratch_cnn:ScratchCnnA",
+        version="1",
+        summary="The first model from scratch of the four-class study",
+    )
+    register(
+        "scratch_cnn_b",
+        "cxrbench.backbones.scratch_cnn:ScratchCnnB",
+        version="1",
+        summary="The second model from scratch of the four-class study",
+    )
+    register(
+        "fused_cnn",
+        "cxrbench.backbones.fused_cnn:FusedCnn",
+        version="1",
+        summary="The four-class study's network of maps of three depths, or its base of one",
+    )
+    register(
+        "prior",
+        "cxrbench.backbones.prior:Prior",
+        version="1",
+        summary="How frequent each class is, and nothing of the image",
+    )
 
 
 @hookimpl
 def register_heads(register: Register) -> None:
     """Heads of networks."""
     register("own", "cxrbench.heads.own:OwnHead", version="1", summary="The head that the network comes with")
+    register(
+        "dense",
+        "cxrbench.heads.dense:DenseHead",
+        version="1",
+        summary="Maps pooled or flattened, dense layers with dropout",
+    )
+    register(
+        "transition",
+        "cxrbench.heads.transition:TransitionHead",
+        version="1",
+        summary="ChestX-ray8's transition layer, pooling (average, max, log-sum-exp) and prediction layer",
+    )
 
 
 @hookimpl
@@ -191,6 +239,24 @@ def register_calibrators(register: Register) -> None:
         version="1",
         summary="Any rising curve of the logit for each finding",
     )
+    register(
+        "beta",
+        "cxrbench.calibrators.beta:Beta",
+        version="1",
+        summary="A logistic curve with other slopes at low and high probabilities, for each finding",
+    )
+    register(
+        "softmax_temperature",
+        "cxrbench.calibrators.softmax_temperature:SoftmaxTemperature",
+        version="1",
+        summary="One temperature for the softmax of a single-label task",
+    )
+    register(
+        "vector",
+        "cxrbench.calibrators.vector:Vector",
+        version="1",
+        summary="A scale and a bias for each class of a single-label task, fitted together",
+    )
 
 
 @hookimpl
@@ -213,6 +279,31 @@ def register_thresholds(register: Register) -> None:
         "cxrbench.thresholds.dynamic:Dynamic",
         version="1",
         summary="As precision_f1, lowered a step where the best F1 stays low",
+    )
+    register("f1", "cxrbench.thresholds.f1:F1", version="1", summary="Best F1 over observed probabilities")
+    register(
+        "sensitivity",
+        "cxrbench.thresholds.sensitivity:Sensitivity",
+        version="1",
+        summary="Reaches a sensitivity (0.9), as specific as can be",
+    )
+    register(
+        "specificity",
+        "cxrbench.thresholds.specificity:Specificity",
+        version="1",
+        summary="Reaches a specificity (0.9), as sensitive as can be",
+    )
+    register(
+        "cost",
+        "cxrbench.thresholds.cost:Cost",
+        version="1",
+        summary="Least cost of misses and false calls; most net benefit at fp / (fp + fn)",
+    )
+    register(
+        "prevalence",
+        "cxrbench.thresholds.prevalence:Prevalence",
+        version="1",
+        summary="As many images called as are positive",
     )
     register(
         "argmax",

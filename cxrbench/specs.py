@@ -43,6 +43,7 @@ class Cycle(BaseModel):
         epochs: passes over the training rows; None: the training's.
         learning_rate: at the cycle's start; None: the training's.
         loss: options of the loss that differ in this cycle; each replaces the run's as a whole.
+        trainable: what this cycle trains; None: the training's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class Cycle(BaseModel):
     epochs: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)
     loss: dict[str, Any] = Field(default_factory=dict)
+    trainable: str | None = None
 
 
 class TrainingSpec(BaseModel):
@@ -58,9 +60,13 @@ class TrainingSpec(BaseModel):
     Attributes:
         epochs: passes over the training rows at most.
         batch_size: images a step, all processes together; ``auto`` takes as many as fit on a GPU.
-        optimizer: ``adam`` or ``adamw``.
+        optimizer: ``adam``, ``adamw``, or ``rmsprop`` with Keras' rho 0.9 and epsilon 1e-7.
         learning_rate: at the start.
-        weight_decay: L2 (adam) or decoupled (adamw).
+        weight_decay: L2 (adam, rmsprop) or decoupled (adamw).
+        trainable: what is trained: ``all``; ``head``, all but what pretrained weights fill, so that a resizer
+            is trained too; or a layer's name in the pretrained network (``layer4.2.conv3``): it, all behind
+            it, and what ``head`` trains. Whatever else there is stays as in evaluation, so that batch norms
+            keep their statistics and dropout drops nothing.
         schedule: ``cosine`` to ``min_lr`` over all steps, ``plateau`` on validation loss, or ``constant``.
         plateau_patience: epochs without lower validation loss before the rate is cut.
         plateau_factor: what the rate is multiplied by then.
@@ -68,8 +74,9 @@ class TrainingSpec(BaseModel):
             None: by 1e-4 of that.
         min_lr: where a cosine ends, and what a plateau does not cut below.
         early_stopping: end a cycle after this many of its epochs without a better ``select``; 0 never does.
-        select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 at each
-            epoch's best-F1 thresholds, or loss (the run's own, whatever options a cycle gives its loss).
+        select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 (at each
+            epoch's best-F1 thresholds; where one class is right, of the most probable), accuracy (only where
+            one class is right), or loss (the run's own, whatever options a cycle gives its loss).
         clip_norm: gradient norm is clipped to this; 0 does not clip.
         precision: ``fp32`` (without TF32), ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the
             processor has it. Epochs are judged in fp32 whatever it is.
@@ -87,16 +94,17 @@ class TrainingSpec(BaseModel):
 
     epochs: int = Field(10, ge=1)
     batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = 32
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+    trainable: str = "all"
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     plateau_patience: int = Field(2, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     plateau_min_delta: float | None = Field(None, ge=0)
     min_lr: float = Field(0.0, ge=0)
     early_stopping: int = Field(0, ge=0)
-    select: Literal["macro_auc", "macro_f1", "loss"] = "macro_auc"
+    select: Literal["macro_auc", "macro_f1", "accuracy", "loss"] = "macro_auc"
     clip_norm: float = Field(5.0, ge=0)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True

@@ -42,14 +42,14 @@ def run(
     calibrator that never saw the image's patient. Thresholds are fitted on those: on probabilities
     that were calibrated on the same rows they would look better than they are.
     """
-    fitted = enough_of_both(labels, min_positives)
+    fitted = can_be_fitted(task, labels, min_positives)
     state = fit_where(calibrator, logits, labels, fitted)
     cross = task.probabilities(logits)
     folds = patient_folds(patients, FOLDS)
     for fold in range(FOLDS):
         held_out = folds == fold
         # A finding may lose one of its classes in a fold; it then keeps its raw probabilities there.
-        usable = fitted & enough_of_both(labels[~held_out], 1)
+        usable = fitted & can_be_fitted(task, labels[~held_out], 1)
         if held_out.any():
             fold_state = fit_where(calibrator, logits[~held_out], labels[~held_out], usable)
             cross[held_out] = apply(calibrator, fold_state, task, logits[held_out])
@@ -65,6 +65,12 @@ def enough_of_both(labels: FloatArray, least: int) -> NDArray[np.bool_]:
     least = max(least, 1)
     enough: NDArray[np.bool_] = ((labels == 1).sum(axis=0) >= least) & ((labels == 0).sum(axis=0) >= least)
     return enough
+
+
+def can_be_fitted(task: Task, labels: FloatArray, least: int) -> NDArray[np.bool_]:
+    """As :func:`enough_of_both`; all classes of a single-label task or none, for they share a softmax."""
+    enough = enough_of_both(labels, least)
+    return enough if task.kind == "multilabel" else np.full_like(enough, enough.all())
 
 
 def fit_where(

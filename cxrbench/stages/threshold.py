@@ -11,6 +11,8 @@ from cxrbench.files import read_json, write_json
 from cxrbench.interfaces import OperatingPoint, ThresholdStrategy
 from cxrbench.roles import Role
 from cxrbench.stages.calibrate import enough_of_both
+from cxrbench.statistics.operating import match_prevalence
+from cxrbench.statistics.sweep import sweep_scores
 from cxrbench.task import Task
 
 if TYPE_CHECKING:
@@ -55,14 +57,13 @@ def prevalence_matching(
 
     Without any positive (or negative) the threshold is undefined: NaN.
     """
-    known = ~np.isnan(labels)
     positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
     scarce, count = ("positives", positives) if positives <= negatives else ("negatives", negatives)
     few = f"{scarce} on {role}: {count}, fewer than {min_positives}"
     if positives == 0 or negatives == 0:
         return OperatingPoint(float("nan"), False, f"{few}; no threshold")
-    descending = np.sort(probabilities[known])[::-1]
-    return OperatingPoint(float(descending[positives - 1]), False, f"{few}; matches the prevalence")
+    (threshold,) = match_prevalence(sweep_scores(probabilities[:, None], labels[:, None]))
+    return OperatingPoint(float(threshold), False, f"{few}; matches the prevalence")
 
 
 def read_points(folder: Path) -> dict[str, OperatingPoint]:

@@ -31,6 +31,7 @@ from cxrbench.training.devices import name_of
 from cxrbench.training.loop import Training, train
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
+from cxrbench.training.trainable import require_trainable
 
 VERSION = "3"
 """Changes when the same inputs train to another network."""
@@ -40,10 +41,12 @@ def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Rep
     """The network as training starts: random numbers from the seed, then the weights asked for.
 
     Raises:
+        UsageError: its parts do not go together, or what is to be trained is not there.
         CxrbenchError: weights cannot be had or do not fit.
     """
     torch.manual_seed(derive("init", spec.seed))
     network = backbone.build(len(task.classes), spec.image_size, spec.weights == "imagenet")
+    require_trainable(network, spec.training)
     if spec.weights not in ("none", "imagenet"):
         reporter.say(load_weights(network, Path(spec.weights)))
     return network

@@ -85,7 +85,11 @@ def accuracy(counts: Confusion) -> FloatArray:
 
 
 def balanced_accuracy(counts: Confusion) -> FloatArray:
-    """Mean of sensitivity and specificity ``[c]``, NaN where there is no positive or no negative."""
+    """Mean of sensitivity and specificity ``[c]``, NaN where there is no positive or no negative.
+
+    It is the AUC of the decisions themselves (0 and 1 taken for scores), which some papers report as the
+    AUC of a binarised prediction.
+    """
     return (recall(counts) + specificity(counts)) / 2
 
 
@@ -100,6 +104,19 @@ def mcc(counts: Confusion) -> FloatArray:
     # Decisions that are all the same leave a covariance of 0, over whatever is not 0.
     called = np.maximum(np.sqrt(tp + fp) * np.sqrt(tn + fn), 1)
     return ratio(tp * tn - fp * fn, labelled * called)
+
+
+def cohen_kappa(counts: Confusion) -> FloatArray:
+    """Cohen's kappa ``[c]``: agreement of decisions and labels beyond chance.
+
+    ``2 (tp tn - fp fn) / ((tp + fp) (fp + tn) + (tp + fn) (fn + tn))``: 1 where they agree everywhere, 0
+    where as often as calls and labels that know nothing of each other. NaN where there is no positive or no
+    negative. Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
+    """
+    tp, fp, tn, fn = (np.asarray(x, np.float64) for x in (counts.tp, counts.fp, counts.tn, counts.fn))
+    both = (tp + fn > 0) & (fp + tn > 0)
+    by_chance = (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn)
+    return ratio(2 * (tp * tn - fp * fn), np.where(both, by_chance, 0))
 
 
 def net_benefit(counts: Confusion, threshold: float | FloatArray) -> FloatArray:
@@ -166,6 +183,35 @@ def whole_images(decisions: NDArray[Any], labels: NDArray[Any]) -> int:
     """How many images have a known label and a decision for every class that has decisions at all."""
     decided, whole = _whole(decisions, labels)
     return int(whole.sum()) if decided.any() else 0
+
+
+def false_no_finding_rate(
+    decisions: NDArray[Any], labels: NDArray[Any], no_finding: int | None = None
+) -> float:
+    """FNFR: share of the images with a finding that are passed as having none.
+
+    What Seyyed-Kalantari et al., "Underdiagnosis Bias of Artificial Intelligence Algorithms Applied to Chest
+    Radiographs in Under-served Patient Populations", 2021, call the underdiagnosis rate.
+
+    Args:
+        decisions: ``[n, c]``, 1, 0 or NaN (undecided).
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        no_finding: the column of a class "No Finding", where the task has one: the share of images whose
+            label there is 0 for which it is called. None: of the images with a label 1 in a class that has
+            decisions, the share for which no class is called. An image for which none is called while one
+            is undecided is left out.
+
+    Returns:
+        NaN where no image with a finding is left.
+    """
+    if no_finding is not None:
+        counts = confusion(decisions[:, [no_finding]], labels[:, [no_finding]])
+        return 1.0 - float(specificity(counts)[0])
+    decided = ~np.isnan(decisions).all(axis=0)
+    called = (decisions == 1).any(axis=1)
+    certain = called | ~np.isnan(decisions[:, decided]).any(axis=1)
+    ill = (labels[:, decided] == 1).any(axis=1) & certain
+    return float(ratio((ill & ~called).sum(), ill.sum()))
 
 
 def hamming_loss(decisions: NDArray[Any], labels: NDArray[Any]) -> float:

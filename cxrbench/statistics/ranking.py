@@ -1,4 +1,7 @@
-"""How well scores rank: AUC, whole and partial; average precision; the ROC curve; rankings of labels."""
+"""How well scores rank: AUC, whole and partial; average precision; ROC and PR curves; rankings of labels.
+
+Of a single-label task, figures of ``[n, c]`` are those of each class against the rest.
+"""
 
 from __future__ import annotations
 
@@ -143,6 +146,31 @@ def roc_curve(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArray, F
     return fpr[::-1], tpr[::-1], thresholds[::-1]
 
 
+def precision_recall_curve(
+    scores: NDArray[Any], labels: NDArray[Any]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Precision-recall curve of one class: precision, recall and threshold of each point.
+
+    In the order of :func:`roc_curve`. :func:`average_precision` is the sum of each point's precision times
+    the recall that it gains over the point before; a straight line between two points is not on the curve.
+
+    Args:
+        scores: ``[n]``, larger means more likely positive.
+        labels: ``[n]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        Three float64 arrays ``[m]``: precision 1 and recall 0 with threshold inf (nothing is called, and by
+        convention nothing wrongly), then one point for each distinct score, descending. Recall is NaN where
+        the class has no positive.
+    """
+    swept = sweep_scores(scores[:, None], labels[:, None])
+    thresholds, rows = np.unique(swept.thresholds[:, 0], return_index=True)
+    precision = swept.precision[rows, 0]
+    precision[-1] = 1.0
+    recall = ratio(swept.tp[rows, 0], swept.positives)
+    return precision[::-1], recall[::-1], thresholds[::-1]
+
+
 def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> float:
     """Label-ranking average precision over images.
 
@@ -195,6 +223,34 @@ def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
     scores, positive = ranked
     lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True)
     return float((scores >= lowest).sum(axis=1).mean())
+
+
+def label_ranking_loss(scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of pairs of a positive and a negative label that an image ranks wrongly, averaged over images.
+
+    A tie is wrong; an image without such a pair counts 0, both as in scikit-learn. Images with an unknown
+    label are left out.
+
+    Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
+
+    Args:
+        scores: ``[n, c]``, comparable between classes.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        NaN where no image is left or where one that is left has a score that is not finite.
+    """
+    ranked = _whole_images(scores, labels)
+    if ranked is None:
+        return float("nan")
+    scores, positive = ranked
+    wrong = np.zeros(len(scores))
+    # One class at a time keeps the memory at [n, c].
+    for column in range(scores.shape[1]):
+        above = ((scores >= scores[:, [column]]) & ~positive).sum(axis=1)
+        wrong += np.where(positive[:, column], above, 0)
+    pairs = positive.sum(axis=1) * (~positive).sum(axis=1)
+    return float((wrong / np.maximum(pairs, 1)).mean())
 
 
 def _whole_images(

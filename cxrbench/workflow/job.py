@@ -11,7 +11,7 @@ from torch import nn
 
 from cxrbench.canonical import digest
 from cxrbench.data import Data, Passport
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.external import external_passport, patients_seen
 from cxrbench.interfaces import Augmentation, Backbone, Loss, Sampler
 from cxrbench.options import make
@@ -27,7 +27,7 @@ from cxrbench.store import Artifact
 from cxrbench.training.batches import Rows
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
-from cxrbench.training.schedule import most_epochs
+from cxrbench.training.schedule import cycles_of, most_epochs
 from cxrbench.workflow.evidence import Evidence
 from cxrbench.workflow.opened import OpenedData
 
@@ -77,6 +77,11 @@ class Job:
         self._augmentation: Augmentation = self._make("augmentation")
         task = self._data.task
         task.require_fit("loss", spec.loss.name, self._losses[0].tasks)
+        if spec.training.select == "accuracy" and task.kind == "multilabel":
+            raise UsageError(
+                "training.select=accuracy is for tasks in which one class is right; this one is multilabel: "
+                "use macro_auc, macro_f1 or loss."
+            )
         self._evidence = Evidence(self._store, workflow.registry, spec, opened, tested)
         # Options that name classes can be checked only here; one unlabelled row is enough for that.
         for loss in self._losses:
@@ -300,8 +305,10 @@ class Job:
         spec, training = self.spec, self.spec.training
         size = f"{spec.image_size} px, " if self.takes_images else ""
         cycles = f" in {len(training.cycles)} cycles" if training.cycles else ""
+        parts = list(dict.fromkeys(cycle.trainable for cycle in cycles_of(training)))
+        trained = "" if parts == ["all"] else f"training {', then '.join(parts)}, "
         return (
-            f"{size}weights {spec.weights}, {most_epochs(training)} epochs{cycles} of batches of "
+            f"{size}weights {spec.weights}, {trained}{most_epochs(training)} epochs{cycles} of batches of "
             f"{training.batch_size}, {training.optimizer} {training.learning_rate:g} {training.schedule}, "
             f"augmentation {spec.augmentation}, best by {training.select}, seed {spec.seed}, "
             f"{training.precision} on {self._workflow.device.type}"

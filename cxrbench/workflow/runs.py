@@ -23,6 +23,8 @@ from cxrbench.task import Task
 from cxrbench.training.batch_size import remember, remembered
 from cxrbench.training.devices import best_precision, check_deterministic, check_precision, name_of
 from cxrbench.training.processes import current
+from cxrbench.training.schedule import cycles_of
+from cxrbench.training.trainable import require_trainable
 from cxrbench.workflow.job import DECIDE_THE_NETWORK, Job
 from cxrbench.workflow.opened import OpenedData
 
@@ -118,8 +120,8 @@ class Workflow:
         A job that is only ``planned`` keeps a batch size that steps on a GPU would have to find.
 
         Raises:
-            UsageError: a component does not fit the task, the precision or determinism the device, or the
-                batch size the number of processes.
+            UsageError: a component does not fit the task or another one, the precision or determinism the
+                device, or the batch size the number of processes; a layer to train is not there.
             CxrbenchError: the batch size is ``auto``, and not even the smallest fits.
         """
         if spec.training.precision == "auto":
@@ -136,6 +138,9 @@ class Workflow:
         if spec.test_dataset:
             tested = self.open_test(spec, spec.test_dataset, opened.data.task)
         job = Job(self, spec, backbone, opened, tested)
+        if spec.head.name != "own" or spec.resizer.name != "none" or _freezes(spec):
+            # Parts or layers that do not go together refuse the call, not only their cell.
+            self.parameter_bytes(spec, backbone, len(opened.data.task.classes))
         if spec.training.batch_size == "auto":
             if planned and self.device.type == "cuda":
                 return job
@@ -161,11 +166,17 @@ class Workflow:
         return _with_training(spec, batch_size=self._batch_sizes[like])
 
     def parameter_bytes(self, spec: RunSpec, backbone: Backbone, outputs: int) -> int:
-        """Size of the parameters of a network with this many outputs, which is built once to know."""
+        """Size of the parameters of a network with this many outputs, which is built once to know.
+
+        Raises:
+            UsageError: its parts do not go together, or what is to be trained is not there.
+        """
         parts = [keyed(spec.use(kind), kind, self.registry) for kind in NETWORK_KINDS]
-        key = digest([parts, spec.image_size, outputs])
+        trained = [spec.training.trainable, *(cycle.trainable for cycle in spec.training.cycles)]
+        key = digest([parts, spec.image_size, outputs, trained])
         if key not in self._parameter_bytes:
             network = backbone.build(outputs, spec.image_size, False)
+            require_trainable(network, spec.training)
             self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
         return self._parameter_bytes[key]
 
@@ -183,6 +194,10 @@ class Workflow:
         dataset: Dataset = make(spec.dataset, "dataset", self.registry)
         recommended = {"batch_size": dataset.recommend().get("batch_size", TrainingSpec().batch_size)}
         return TrainingSpec.model_validate(recommended).images_a_step
+
+
+def _freezes(spec: RunSpec) -> bool:
+    return any(cycle.trainable != "all" for cycle in cycles_of(spec.training))
 
 
 def _with_training(spec: RunSpec, **changes: Any) -> RunSpec:

@@ -13,22 +13,32 @@ from cxrbench.augmentations.four_class import FourClassAugmentation
 from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
+from cxrbench.backbones.fused_cnn import FusedCnn
+from cxrbench.backbones.prior import Prior
+from cxrbench.backbones.scratch_cnn import ScratchCnnA, ScratchCnnB
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.backbones.torchvision_network import TorchvisionNetwork
+from cxrbench.calibrators.beta import Beta
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
+from cxrbench.calibrators.softmax_temperature import SoftmaxTemperature
 from cxrbench.calibrators.temperature import Temperature
+from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.none import NoRule
+from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
+from cxrbench.heads.transition import TransitionHead
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
     Calibrator,
     Dataset,
     DecisionRule,
+    FeatureBackbone,
     Head,
     Loss,
     Preprocessing,
@@ -46,15 +56,21 @@ from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
 from cxrbench.thresholds.argmax import Argmax
+from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
+from cxrbench.thresholds.f1 import F1
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
+from cxrbench.thresholds.prevalence import Prevalence
+from cxrbench.thresholds.sensitivity import Sensitivity
+from cxrbench.thresholds.specificity import Specificity
 from cxrbench.thresholds.youden import Youden
 
 SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
@@ -66,14 +82,40 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
     FourClassAugmentation,
 )
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
-BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
+WITH_FEATURES: tuple[Callable[..., FeatureBackbone], ...] = (
+    TimmNetwork,
+    TorchvisionNetwork,
+    ScratchCnnA,
+    ScratchCnnB,
+    FusedCnn,
+)
+BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, Prior, *WITH_FEATURES)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
-CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
-STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic, Argmax)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
+    NoCalibrator,
+    Temperature,
+    Platt,
+    Isotonic,
+    Beta,
+    SoftmaxTemperature,
+    Vector,
+)
+STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
+    Fixed,
+    Youden,
+    PrecisionF1,
+    Dynamic,
+    F1,
+    Sensitivity,
+    Specificity,
+    Cost,
+    Prevalence,
+    Argmax,
+)
 
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
-RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)
-HEADS: tuple[Callable[..., Head], ...] = (OwnHead,)
+RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
+HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
