@@ -143,4 +143,3 @@ class LabelOverlay:
             rows[string] = [float(name in found) for name in task.classes]
         values = [rows[string] for string in self.table[_STRING]]
         return pd.DataFrame(values, index=self.table.index, columns=list(task.classes), dtype="float64")
-

@@ -9,6 +9,7 @@ from cxrbench.cli.lazy import lazy_group
 
 _COMMANDS = {
     "run": "cxrbench.cli.run:run",
+    "score": "cxrbench.cli.score:score",
     "list": "cxrbench.cli.listing:list_components",
     "show": "cxrbench.cli.show:show",
     "data": "cxrbench.cli.data:data",

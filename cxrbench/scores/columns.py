@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from cxrbench.errors import UsageError
 from cxrbench.findings import class_of
-from cxrbench.interfaces import FloatArray
 from cxrbench.scores.table import ScoreTable, Values
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
 
 _IDS = ("image_id", "image_index", "image", "image_name", "path", "file", "filename", "file_name", "id")
 _PATIENTS = ("patient_id", "patient", "subject_id")
@@ -40,7 +43,12 @@ def is_text(name: str) -> bool:
 
 
 def scores_of(
-    frame: pd.DataFrame, classes: Sequence[str], path: Path, *, prefix: str | None = None, logits: bool = False
+    frame: pd.DataFrame,
+    classes: Sequence[str],
+    path: Path,
+    *,
+    prefix: str | None = None,
+    logits: bool = False,
 ) -> ScoreTable:
     """The scores of a table: wide (a column a finding) or long (a row an image and finding).
 
@@ -80,8 +88,8 @@ def wide_columns(
 ) -> tuple[dict[str, str], Values | None]:
     """The column of each finding, and what the columns' names say of their values.
 
-    All have one prefix or ending, such as ``prob_`` or ``_logit``, or none; where a table has several, the one
-    that names scores is meant, never one that names labels.
+    All have one prefix or ending, such as ``prob_`` or ``_logit``, or none; where a table has several, the
+    one that names scores is meant, never one that names labels.
 
     Raises:
         UsageError: there are none, or several in one finding's place.
@@ -133,17 +141,15 @@ def _affixes(columns: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     return by_affix
 
 
-def _of_affix(
-    pairs: Iterable[tuple[str, str]], classes: Sequence[str], path: Path
-) -> dict[str, str]:
+def _of_affix(pairs: Iterable[tuple[str, str]], classes: Sequence[str], path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     by_folded = {folded(name): name for name in classes}
     for column, rest in pairs:
         name = by_folded.get(folded(rest)) or class_of(rest, classes)
         if name in found:
             raise UsageError(
-                f"The columns '{found[name]}' and '{column}' of {path} are both {name}; leave one of them, or "
-                "say with --prefix which are the scores."
+                f"The columns '{found[name]}' and '{column}' of {path} are both {name}; leave one of them, "
+                "or say with --prefix which are the scores."
             )
         if name is not None:
             found[name] = column
@@ -175,7 +181,7 @@ def _from_long(
     meant = {text: class_of(text, classes) for text in spelled.unique()}
     if not any(meant.values()):
         raise UsageError(
-            f"{path} has no finding of the labels ({', '.join(classes)}) under '{names}'; name them like those."
+            f"{path} has no finding of the labels ({', '.join(classes)}) under '{names}'; name them so."
         )
     others = sorted(text for text, name in meant.items() if name is None)
     kept = spelled.map({text: name is not None for text, name in meant.items()}).to_numpy(bool)
@@ -196,7 +202,9 @@ def _from_long(
 def _column(columns: Iterable[str], names: Sequence[str]) -> str | None:
     """The first of these columns that a table has; an index without a name comes last."""
     by_folded = {folded(str(column)): str(column) for column in columns}
-    return next((by_folded[name] for name in (*names, *(("",) if names is _IDS else ())) if name in by_folded), None)
+    return next(
+        (by_folded[name] for name in (*names, *(("",) if names is _IDS else ())) if name in by_folded), None
+    )
 
 
 def _numbers(cells: pd.Series, ids: pd.Series[str], path: Path) -> FloatArray:
@@ -204,12 +212,12 @@ def _numbers(cells: pd.Series, ids: pd.Series[str], path: Path) -> FloatArray:
     if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
         return cells.to_numpy(np.float64, na_value=np.nan)
     numbers = pd.to_numeric(cells.astype("str").where(cells.notna()), errors="coerce")
-    wrong = np.flatnonzero(numbers.isna() & cells.notna())
-    wrong = [row for row in wrong if str(cells.iloc[row]).strip().casefold() not in ("", "nan", "na", "null")]
-    if len(wrong):
+    odd = np.flatnonzero(numbers.isna() & cells.notna()).tolist()
+    wrong = [row for row in odd if str(cells.iloc[row]).strip().casefold() not in ("", "nan", "na", "null")]
+    if wrong:
         row = wrong[0]
         raise UsageError(
-            f"{path} has '{cells.iloc[row]}' under '{cells.name}' for image {ids.iloc[row]}, which is no number"
-            f"{f' ({len(wrong):,} such cells)' if len(wrong) > 1 else ''}; correct it."
+            f"{path} has '{cells.iloc[row]}' under '{cells.name}' for image {ids.iloc[row]}, which is no "
+            f"number{f' ({len(wrong):,} such cells)' if len(wrong) > 1 else ''}; correct it."
         )
     return numbers.to_numpy(np.float64)

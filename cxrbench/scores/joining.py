@@ -97,8 +97,8 @@ def join(
 ) -> Joined:
     """Join a file's scores with labels by image id, and give roles.
 
-    Where the labels' table has roles (or official lists), images that are not test are left out, but for those
-    of tune where nothing else is to be fitted on; otherwise all images are test.
+    Where the labels' table has roles (or official lists), images that are not test are left out, but for
+    those of tune where nothing else is to be fitted on; otherwise all images are test.
 
     Args:
         table: the scores of the images that are tested on.
@@ -141,7 +141,9 @@ def join(
             chosen,
             task=task,
             manifest=chosen.manifest.assign(
-                official=empty, role=given.astype(object), source=pd.Series("", index=given.index, dtype="str")
+                official=empty,
+                role=given.astype(object),
+                source=pd.Series("", index=given.index, dtype="str"),
             ),
             labels=chosen.labels[list(classes)],
             boxes=chosen.boxes[chosen.boxes["finding"].isin(classes)],
@@ -154,7 +156,9 @@ def join(
     )
 
 
-def _classes(table: ScoreTable, labels: Collection, allowed: Allowed) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _classes(
+    table: ScoreTable, labels: Collection, allowed: Allowed
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The findings that are judged, in the order of the labels, and those without a score."""
     classes = tuple(name for name in labels.task.classes if name in table.classes)
     lacking = tuple(name for name in labels.task.classes if name not in table.classes)
@@ -236,13 +240,15 @@ def _cleaned(
         if not allowed.drop_nan:
             first = scores[gone].iloc[0]
             raise UsageError(
-                f"{table.path} has {gone.sum():,} images with a score that is missing or not finite, the first "
-                f"is {first.name}, {first.index[~np.isfinite(first)][0]}; mend it, or give --drop-nan."
+                f"{table.path} has {gone.sum():,} images with a score that is missing or not finite, the "
+                f"first is {first.name}, {first.index[~np.isfinite(first)][0]}; mend it, or give --drop-nan."
             )
         notes.append(f"{name}: images with a score that is missing or not finite, left out: {gone.sum():,}.")
         scores = scores[~gone]
     if scores.empty:
-        raise UsageError(f"Nothing is left of {table.path} to be scored; see that its image ids are the labels'.")
+        raise UsageError(
+            f"Nothing is left of {table.path} to be scored; see that its image ids are the labels'."
+        )
     return scores
 
 
@@ -255,7 +261,9 @@ def _matched(ids: pd.Index[str], known: pd.Index[str], name: str, notes: list[st
         here = ids.map(spelled)
         if len(by_spelling) == len(known) and not by_spelling.keys().isdisjoint(here):
             notes.append(f"{name}: image ids are compared {how}.")
-            return pd.Index([by_spelling.get(key, each) for key, each in zip(here, ids, strict=True)], dtype="str")
+            return pd.Index(
+                [by_spelling.get(key, each) for key, each in zip(here, ids, strict=True)], dtype="str"
+            )
     return ids
 
 
@@ -293,7 +301,9 @@ def _roles(
         roles = told.loc[ids]
         others = ~roles.isin(wanted)
         if others.any():
-            notes.append(f"{table.path.name}: images that are neither {' nor '.join(wanted)}: {others.sum():,}.")
+            notes.append(
+                f"{table.path.name}: images that are neither {' nor '.join(wanted)}: {others.sum():,}."
+            )
         roles = roles[~others]
         _require_test(table, roles, told, allowed, notes)
     if tune_from_test:
@@ -312,8 +322,8 @@ def _roles_of_two(
     both = frames[0].index.intersection(frames[1].index)
     if len(both):
         raise UsageError(
-            f"{len(both):,} images, such as {both[0]}, are in {tables[0].path} and in {tables[1].path}; nothing "
-            "must be fitted on what is tested on."
+            f"{len(both):,} images, such as {both[0]}, are in {tables[0].path} and in {tables[1].path}; "
+            "nothing must be fitted on what is tested on."
         )
     test, tune = frames[0].index, frames[1].index
     if told is not None:

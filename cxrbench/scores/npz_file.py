@@ -1,4 +1,4 @@
-"""Scores in an npz file of NumPy: matrices of logits or probabilities, mostly with labels, often without ids."""
+"""Scores in an npz file of NumPy: a matrix of logits or probabilities, often with labels and without ids."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def read(path: Path, classes: Sequence[str] | None) -> ScoreTable:
     scores = found[given[0]]
     if scores.ndim != 2 or scores.dtype.kind not in "fiu":
         raise UsageError(
-            f"The {given[0]} of {path} are no matrix of numbers, images × findings, but {scores.dtype} of shape "
-            f"{scores.shape}; store them so."
+            f"The {given[0]} of {path} are no matrix of numbers, images × findings, but {scores.dtype} of "
+            f"shape {scores.shape}; store them so."
         )
     for what in ("labels", "patients", "ids"):
         shape = scores.shape if what == "labels" else scores.shape[:1]
         if what in found and found[what].shape != shape:
             raise UsageError(
-                f"The {what} of {path} have the shape {found[what].shape} where its scores need {shape}; store "
-                "a row an image."
+                f"The {what} of {path} have the shape {found[what].shape} where its scores need {shape}; "
+                "store a row an image."
             )
     names, note = _classes(path, classes, found.get("classes"), scores.shape[1])
     labels = found.get("labels")
@@ -70,7 +70,7 @@ def read(path: Path, classes: Sequence[str] | None) -> ScoreTable:
         strange = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
         if len(strange):
             raise UsageError(f"{path} has {strange[0]:g} among its labels; they are 1, 0, or NaN (unknown).")
-    hint: Values | None = given[0] if given[0] in ("logits", "probabilities") else None  # type: ignore[assignment]
+    hint: Values | None = given[0] if given[0] in ("logits", "probabilities") else None
     return ScoreTable(
         path,
         _texts(found.get("ids")),

@@ -26,8 +26,9 @@ class ScoreSpec(BaseModel):
         file: the predictions.
         labels: the table of labels; empty where the file has its own.
         tune_file: predictions of other images, that calibration and thresholds are fitted on; or empty.
-        tune_from: where the tune images come from: a ``file`` of their own, the ``roles`` of the labels' table
-            or of official lists, half of the test file's patients (``test_patients``), or nowhere (``none``).
+        tune_from: where the tune images come from: a ``file`` of their own, the ``roles`` of the labels'
+            table or of official lists, half of the test file's patients (``test_patients``), or nowhere
+            (``none``).
         calibrator: what turns logits into the probabilities that decisions use.
         thresholds: the strategy for each finding's operating point.
         decision: the rule for what becomes of decisions then.

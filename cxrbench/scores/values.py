@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from cxrbench.errors import UsageError
-from cxrbench.interfaces import FloatArray
 from cxrbench.scores.table import ScoreTable, Values
 from cxrbench.task import Task
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
 
 _FEW = 0.01
 """With a smaller share of values outside 0..1 they look like probabilities gone wrong."""
@@ -29,8 +33,8 @@ def kind_of(table: ScoreTable) -> tuple[Values, str]:
         return "probabilities", "as all lie in 0..1"
     if outside < _FEW * known.size or not (known < 0).any():
         raise UsageError(
-            f"{table.path} has {outside:,} of {known.size:,} values outside 0..1, so it is not clear what they "
-            "are; say --values logits or --values probabilities."
+            f"{table.path} has {outside:,} of {known.size:,} values outside 0..1, so it is not clear what "
+            "they are; say --values logits or --values probabilities."
         )
     return "logits", f"as {outside / known.size:.0%} lie outside 0..1"
 
@@ -47,17 +51,17 @@ def require_probabilities(table: ScoreTable) -> None:
         image = f"row {row + 1}" if table.ids is None else table.ids[row]
         raise UsageError(
             f"{table.path} has {len(rows):,} probabilities outside 0..1, the first is "
-            f"{table.scores[row, column]:g} for {table.classes[column]} of {image}; correct them, give --clip, "
-            "or --values logits if that is what they are."
+            f"{table.scores[row, column]:g} for {table.classes[column]} of {image}; correct them, give "
+            "--clip, or --values logits if that is what they are."
         )
 
 
 def logits_of(probabilities: FloatArray, task: Task) -> tuple[FloatArray, int]:
     """Logits of probabilities in 0..1, and how many of them were exactly 0 or 1.
 
-    Float64 ``log p - log(1 - p)``; of a single-label task ``log p``, whose softmax is p. An exact 0 takes the
-    place of half the smallest probability above it, but of 1e-7 at most, and an exact 1 likewise, so that order
-    and ties stay what they are over all findings and no logit is infinite.
+    Float64 ``log p - log(1 - p)``; of a single-label task ``log p``, whose softmax is p. An exact 0
+    stands for half the smallest probability above it, but 1e-7 at most, and an exact 1 likewise, so that
+    order and ties stay what they are over all findings and no logit is infinite.
     """
     inside = probabilities[(probabilities > 0) & (probabilities < 1)]
     least = min(float(inside.min(initial=1.0)) / 2, _BEYOND)

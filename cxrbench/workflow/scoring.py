@@ -7,9 +7,9 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -103,9 +103,7 @@ class _ScoredImages:
 
 
 class Scoring:
-    """Makes runs of files of scores; files and labels are read once, whatever is wrong refused before work."""
-
-    trainings = 0
+    """Makes runs of files of scores, which are read once; what is wrong is refused before any work."""
 
     def __init__(self, store: Store, registry: Registry, reporter: Reporter) -> None:
         """Nothing is read yet.
@@ -116,6 +114,7 @@ class Scoring:
             reporter: told of the work.
         """
         self.store, self.registry, self.reporter = store, registry, reporter
+        self.trainings = 0
         self._joined: dict[tuple[str, str], tuple[Joined, OpenedData]] = {}
         self._opened: dict[str, OpenedData] = {}
 
@@ -135,7 +134,9 @@ class Scoring:
         """
         files, tune_files = list(request.files), list(request.tune_files)
         if len(tune_files) not in (0, len(files)):
-            raise UsageError(f"There are {len(tune_files)} --tune-file for {len(files)} files; give each its own.")
+            raise UsageError(
+                f"There are {len(tune_files)} --tune-file for {len(files)} files; give each its own."
+            )
         if tune_files and request.tune_from_test:
             raise UsageError("--tune-file and --tune-from-test are two ways to the tune images; give one.")
         names = _named(files, request)
@@ -161,9 +162,7 @@ class Scoring:
     def _read(
         self, request: ScoreRequest, labels: Collection | None, file: Path, tune_file: Path | None
     ) -> Joined:
-        tables = [
-            self._table(request, labels, each) for each in (file, tune_file) if each is not None
-        ]
+        tables = [self._table(request, labels, each) for each in (file, tune_file) if each is not None]
         if labels is None:
             labels = _together([own_labels(table) for table in tables])
         joined = join(
@@ -188,13 +187,13 @@ class Scoring:
         if table.ids is None:
             if labels is not None:
                 raise UsageError(
-                    f"{file} has no image ids to be joined with --labels; add an array ids, or leave out --labels "
-                    "and give --rows-as-ids for the labels in the file."
+                    f"{file} has no image ids to be joined with --labels; add an array ids, or leave out "
+                    "--labels and give --rows-as-ids for the labels in the file."
                 )
             if not request.rows_as_ids:
                 raise UsageError(
-                    f"{file} has no image ids; add an array ids, or give --rows-as-ids: it is then comparable "
-                    "only with files whose rows have the same patients and labels in the same order."
+                    f"{file} has no image ids; add an array ids, or give --rows-as-ids: it is then "
+                    "comparable only with files whose rows have the same patients and labels in one order."
                 )
         for note in table.notes:
             self.reporter.say(note)
@@ -205,7 +204,9 @@ class Scoring:
         collection = joined.collection
         facts = pd.util.hash_pandas_object(collection.manifest[["patient_id", "role"]]).to_numpy()
         told = [collection.name, collection.label_version, collection.task.classes, sorted(collection.notes)]
-        key = digest([told, hashlib.sha256(facts.tobytes() + collection.labels.to_numpy().tobytes()).hexdigest()])
+        key = digest(
+            [told, hashlib.sha256(facts.tobytes() + collection.labels.to_numpy().tobytes()).hexdigest()]
+        )
         if key not in self._opened:
             identity = {"name": "scores", "version": VERSION, "options": {}}
             data = Data(_ScoredImages(collection), identity, None, self.store)
@@ -233,7 +234,11 @@ class ScoreJob:
         self._joined, self._opened, self._data = joined, opened, opened.data
         self._data.require_sound()
         if spec.tune_from == "none":
-            needing = [use for use, free in ((spec.calibrator, "none"), (spec.thresholds, "fixed")) if use.name != free]
+            needing = [
+                use
+                for use, free in ((spec.calibrator, "none"), (spec.thresholds, "fixed"))
+                if use.name != free
+            ]
             if needing and self._data.task.kind == "multilabel":
                 raise UsageError(
                     f"'{needing[0].name}' is fitted on tune images, and there are none: give --tune-file, or "
@@ -254,7 +259,8 @@ class ScoreJob:
     @cached_property
     def steps(self) -> Steps:
         """All steps and their keys; nothing is done."""
-        predictions = {role: self._import_step(role) for role in ("tune", "test")}
+        roles: tuple[Role, ...] = ("tune", "test")
+        predictions = {role: self._import_step(role) for role in roles}
         identity = {
             "passport": self.passport.record(),
             "system": self.spec.system,
@@ -299,7 +305,7 @@ class ScoreJob:
             self._data.publish("tune")
             for role, step in self.steps.predictions.items():
                 table = Predictions(self._data.task, self._logits(role))
-                self._store.ensure(step, lambda folder, table=table: table.write(folder / "predictions.parquet"))
+                self._store.ensure(step, partial(_write, table))
             self._evidence.do(self.steps)
             return self._store.ensure(self.steps.run, self._publish)
 
@@ -315,7 +321,9 @@ class ScoreJob:
             "optimizer": None,
             "import": f"artifacts/{steps.predictions['test'].id}",
             "files": {
-                Path(path).name: {"sha256": sha256(Path(path))} for path in (spec.file, spec.tune_file) if path
+                Path(path).name: {"sha256": sha256(Path(path))}
+                for path in (spec.file, spec.tune_file)
+                if path
             },
         }
         self._evidence.publish(
@@ -327,12 +335,18 @@ class ScoreJob:
         )
 
 
+def _write(table: Predictions, folder: Path) -> None:
+    table.write(folder / "predictions.parquet")
+
+
 def _named(files: Sequence[Path], request: ScoreRequest) -> list[tuple[str, int]]:
-    """System and seed of each file; ``densenet121_seed1.npz`` is seed 1 of densenet121 unless told otherwise."""
+    """System and seed of each file; ``densenet121_seed1.npz`` is seed 1 of densenet121 unless told."""
     found = []
     for what, given in (("--name", request.systems), ("--seed", request.seeds)):
         if len(given) not in (0, 1, len(files)):
-            raise UsageError(f"There are {len(given)} {what} for {len(files)} files; give one for all, or each its own.")
+            raise UsageError(
+                f"There are {len(given)} {what} for {len(files)} files; give one for all, or each its own."
+            )
     for place, file in enumerate(files):
         match = _SEED.search(file.stem)
         system = file.stem[: match.start()] if match else file.stem
@@ -346,8 +360,8 @@ def _named(files: Sequence[Path], request: ScoreRequest) -> list[tuple[str, int]
         if each in found[:place]:
             other = files[found.index(each)]
             raise UsageError(
-                f"{other} and {files[place]} would both be seed {each[1]} of the system {each[0]}; tell them apart "
-                "with --name or --seed."
+                f"{other} and {files[place]} would both be seed {each[1]} of the system {each[0]}; tell "
+                "them apart with --name or --seed."
             )
     return found
 
@@ -372,8 +386,8 @@ def _together(collections: Sequence[Collection]) -> Collection:
     again = manifest.index.duplicated()
     if again.any():
         raise UsageError(
-            f"{again.sum():,} images, such as {manifest.index[again][0]}, are in both files; nothing must be fitted "
-            "on what is tested on."
+            f"{again.sum():,} images, such as {manifest.index[again][0]}, are in both files; nothing must "
+            "be fitted on what is tested on."
         )
     labels = pd.concat([each.labels for each in collections])
     return replace(first, manifest=manifest, labels=labels)
@@ -388,5 +402,5 @@ def _as_toml(spec: ScoreSpec) -> str:
     words += ["--name", spec.system, "--seed", str(spec.seed)]
     words += ["--calibrator", str(spec.calibrator), "--thresholds", str(spec.thresholds)]
     words += ["--decision", str(spec.decision)] if spec.decision.name != "none" else []
-    head = f"# {shlex.join(words)}\n# repeats the run (with the options on how its file is read, where it had any).\n\n"
+    head = f"# {shlex.join(words)}\n# repeats the run (with the options on how its file is read, if any).\n\n"
     return head + tomli_w.dumps(spec.model_dump(mode="json"))

@@ -112,9 +112,7 @@ def manifest_images(
     columns = found_columns(told.columns, table.columns, path)
     if "image" not in columns:
         raise UsageError(f"The table {path} has no column of images; name it in the TOML, columns.image.")
-    complete = (table[[columns[kind] for kind in ("image", "patient") if kind in columns]] != "").all(
-        axis=1
-    )
+    complete = (table[[columns[kind] for kind in ("image", "patient") if kind in columns]] != "").all(axis=1)
     odd.add(
         "incomplete_rows",
         (table[columns["image"]][n] or f"row {n + 2}" for n in table.index[~complete]),
@@ -133,9 +131,7 @@ def manifest_images(
     ids = pd.Index(image, name="image_id", dtype="str")
     if "patient" not in columns:
         facts["patient_id"] = ids
-    conflicting = add_repeated_rows(
-        odd, ids, pd.Series(map(np.ndarray.tobytes, labels.to_numpy())), facts
-    )
+    conflicting = add_repeated_rows(odd, ids, pd.Series(map(np.ndarray.tobytes, labels.to_numpy())), facts)
     labels = labels.set_axis(ids)
     labels.loc[ids.isin(list(conflicting))] = np.nan
     first = ~ids.duplicated()

@@ -141,7 +141,9 @@ def _collection(
                 "view": known_or_none(rows["view"], {"pa": "PA", "ap": "AP"}),
                 "official": lists.official.reindex(ids),
                 "role": lists.role.reindex(ids),
-                "source": pd.Series({image_id: sources.get(image_id, "") for image_id in ids.tolist()}, dtype="str"),
+                "source": pd.Series(
+                    {image_id: sources.get(image_id, "") for image_id in ids.tolist()}, dtype="str"
+                ),
             },
             index=ids,
         ),
