@@ -327,7 +327,7 @@ class Data:
 def _hash_frame(frame: pd.DataFrame) -> str:
     """A hash of a table's index, columns and values, whatever its row order was before."""
     parts = [list(map(str, frame.columns)), list(frame.index)]
-    parts += [
-        [None if pd.isna(value) else value for value in frame[column].tolist()] for column in frame.columns
-    ]
+    for column in frame.columns:
+        cells = zip(frame[column].tolist(), frame[column].notna().tolist(), strict=True)
+        parts.append([value if known else None for value, known in cells])
     return digest(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -55,7 +56,8 @@ def own_labels(table: ScoreTable) -> Collection:
         notes.append(f"{table.path.name} names no patients: every image counts as a patient of its own.")
         patients = table.ids if table.ids is not None else pd.RangeIndex(len(table.scores)).astype("str")
     labels = table.labels.astype(np.float32)
-    content = digest([table.classes, list(patients), labels])[:12]
+    rows = hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
+    content = digest([table.classes, list(patients), rows])[:12]
     ids = table.ids
     if ids is None:
         ids = pd.Index([f"{content}-{row:07d}" for row in range(len(labels))], dtype="str")
