@@ -17,7 +17,7 @@ def register_datasets(register: Register) -> None:
     register(
         "nih",
         "cxrbench.datasets.nih:Nih",
-        version="2",
+        version="3",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
     )
     register(
@@ -37,6 +37,18 @@ def register_tasks(register: Register) -> None:
         version="1",
         summary="The data set's own classes",
     )
+    register(
+        "with_no_finding",
+        "cxrbench.tasks.with_no_finding:WithNoFinding",
+        version="1",
+        summary='The data set\'s findings, and "No Finding" as a class of its own',
+    )
+    register(
+        "single_label",
+        "cxrbench.tasks.single_label:SingleLabel",
+        version="1",
+        summary="One class out of several, of images with one label alone: four, the eight of ChestX-ray8, …",
+    )
 
 
 @hookimpl
@@ -46,8 +58,8 @@ def register_samplers(register: Register) -> None:
     register(
         "limit",
         "cxrbench.samplers.limit:Limit",
-        version="1",
-        summary="Training sees fewer images of what is frequent",
+        version="2",
+        summary="Fewer images of what is frequent, in training or of the whole data set",
     )
     register(
         "fpn_fusion",
@@ -199,6 +211,12 @@ def register_losses(register: Register) -> None:
         summary="Binary cross-entropy with a positive weight for each finding",
     )
     register(
+        "batch_balanced",
+        "cxrbench.losses.batch_balanced:BatchBalanced",
+        version="1",
+        summary="Binary cross-entropy, positives and negatives of a batch weighing the same",
+    )
+    register(
         "focal",
         "cxrbench.losses.focal:Focal",
         version="1",
@@ -209,6 +227,12 @@ def register_losses(register: Register) -> None:
         "cxrbench.losses.asymmetric:Asymmetric",
         version="1",
         summary="Focal with other exponents for positives and negatives",
+    )
+    register(
+        "cross_entropy",
+        "cxrbench.losses.cross_entropy:CrossEntropy",
+        version="1",
+        summary="Softmax cross-entropy, where exactly one class is right",
     )
 
 
@@ -318,4 +342,10 @@ def register_decisions(register: Register) -> None:
     """Decision rules."""
     register(
         "none", "cxrbench.decisions.none:NoRule", version="1", summary="What reaches its threshold is called"
+    )
+    register(
+        "no_finding_exclusive",
+        "cxrbench.decisions.no_finding_exclusive:NoFindingExclusive",
+        version="1",
+        summary='Where "No Finding" scores highest, no finding is called',
     )

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-
 _PLAIN = {str, int, bool, type(None)}
 
 

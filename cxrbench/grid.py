@@ -111,11 +111,12 @@ def cells(
     changes = sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
     changed = [_changed(cell, changes) for cell in combinations]
     _require_used(changes, [check(cell) for cell in changed])
-    specs: dict[str, RunSpec] = {}
-    for cell in changed:
-        spec = resolve(cell, registry)
-        specs.setdefault(spec.model_dump_json(), spec)
-    return list(specs.values())
+    return different(resolve(cell, registry) for cell in changed)
+
+
+def different(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """The specs in their order, each once."""
+    return list({spec.model_dump_json(): spec for spec in specs}.values())
 
 
 def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:

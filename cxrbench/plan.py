@@ -23,8 +23,8 @@ class Plan:
         unread: image files that must be read before anything is known; everything counts as new then.
         steps: stage, id, and whether the store has it, in order; empty where they are not known:
             there are ``unread`` images, or the batch size is still ``auto``.
-        train: id of the training (what stands for it where that is not known), to count those that several
-            runs share once.
+        trainings: ids of the trainings (what stands for them where they are not known), to count those that
+            several runs share once; the last is of the run's last network.
         parameter_bytes: size of the network's parameters.
         images: bytes that images which are not stored yet take at most, by what they are, to count what
             several runs share once.
@@ -35,14 +35,20 @@ class Plan:
     data: str
     unread: int
     steps: tuple[tuple[str, str, bool], ...]
-    train: str
+    trainings: tuple[str, ...]
     parameter_bytes: int
     images: dict[str, int]
 
     @property
     def trains(self) -> bool:
         """Whether a network would be trained."""
-        return not any(id_ == self.train and done for _, id_, done in self.steps)
+        return bool(self.new_trainings)
+
+    @property
+    def new_trainings(self) -> list[str]:
+        """The trainings that the store has not got."""
+        done = {id_ for _, id_, is_done in self.steps if is_done}
+        return [id_ for id_ in self.trainings if id_ not in done]
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -65,7 +71,7 @@ def disk_bytes(plans: Sequence[Plan]) -> int:
     weights, best weights and moments) and the best weights lie beside each other.
     """
     images = {id_: size for plan in plans for id_, size in plan.images.items()}
-    networks = {plan.train: plan.parameter_bytes for plan in plans if plan.trains}
+    networks = {id_: plan.parameter_bytes for plan in plans for id_ in plan.new_trainings}
     new_runs = sum(not (plan.steps and plan.steps[-1][2]) for plan in plans)
     training = max(networks.values(), default=0) * (2 * 4 + 1)
     return sum(images.values()) + 3 * sum(networks.values()) + training + new_runs * _RUN_BYTES

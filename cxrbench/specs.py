@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.options import Use, bind, make, non_default, parse_uses
 from cxrbench.registry import KINDS, Kind, Registry
 
@@ -135,6 +135,8 @@ class RunSpec(BaseModel):
             on the run's own.
         task: what is to be predicted, made of the data set's labels.
         sampler: which images are used, and how often training sees each.
+        images_per_role: use at most this many images of each role, those that a hash of their ids puts first,
+            and as many an epoch, however often a sampler repeats them: to try something out; 0 uses all.
         preprocessing: what is done to each whole image.
         resizer: the part in front of the network that changes the size of its images.
         augmentation: what training sees of an image.
@@ -151,6 +153,11 @@ class RunSpec(BaseModel):
             in training.
         weights: initial weights: ``none`` (random), ``imagenet``, or a file.
         seed: of weights, order and augmentation; roles do not depend on it.
+        averaged: how many networks are trained and their probabilities averaged; their seeds are
+            ``seed * averaged`` and those after it.
+        relabelled_by: how many networks, of seeds 0, 1, …, are trained before on the published labels, and
+            then give the training images other labels: their average, cut where F1 on tune is best; 0 leaves
+            labels as they are. Val, tune and test keep theirs.
         tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
             and is shown in every table.
         min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities
@@ -167,6 +174,7 @@ class RunSpec(BaseModel):
     test_dataset: Annotated[OneUse | None, AfterValidator(_none)] = None
     task: OneUse = Use(name="findings")
     sampler: OneUse = Use(name="none")
+    images_per_role: int = Field(0, ge=0)
     preprocessing: OneUse = Use(name="none")
     resizer: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
@@ -181,6 +189,8 @@ class RunSpec(BaseModel):
     crop: float = Field(0.9, gt=0, le=1)
     weights: str = "none"
     seed: int = Field(0, ge=0)
+    averaged: int = Field(1, ge=1, le=100)
+    relabelled_by: int = Field(0, ge=0, le=100)
     tune: Literal["tune", "val"] = "tune"
     min_positives: int = Field(10, ge=0)
     training: TrainingSpec = TrainingSpec()
@@ -278,12 +288,17 @@ def check(values: Mapping[str, Any]) -> RunSpec:
             fields = Cycle
         if first["type"] == "extra_forbidden":
             elsewhere = fields is RunSpec and where in TrainingSpec.model_fields
-            hint = f"write training.{where}" if elsewhere else f"there are {', '.join(fields.model_fields)}"
-            raise UsageError(f"There is no setting '{where}'; {hint}.") from error
+            hint = f"write training.{where}." if elsewhere else _hint(where, fields)
+            raise UsageError(f"There is no setting '{where}'; {hint}") from error
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."
         ) from error
+
+
+def _hint(where: str, fields: type[BaseModel]) -> str:
+    """What was perhaps meant by a setting that there is not."""
+    return did_you_mean(where.rpartition(".")[2], fields.model_fields)
 
 
 def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:

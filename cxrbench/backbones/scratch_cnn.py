@@ -1,8 +1,9 @@
 """Two plain networks of the four-class study, trained from scratch.
 
 Giannini, Serra and Simoni, "Chest X-ray Image Classification" (No Finding, Effusion, Infiltration or
-Atelectasis), University of Pisa, 2022: the first and the second model. Convolutions have a bias and keep the size of their maps, but for
-their stride; each is followed by ReLU. What the text leaves to its library's defaults is at torch's here.
+Atelectasis), University of Pisa, 2022: the first and the second model. Convolutions have a bias and keep the
+size of their maps, but for their stride; each is followed by ReLU. What the text leaves to its library's
+defaults is at torch's here.
 """
 
 from __future__ import annotations

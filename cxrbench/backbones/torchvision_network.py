@@ -153,7 +153,7 @@ class TorchvisionNetwork:
 
 
 class _WithoutClassifier(TorchFunctionMode):
-    """Leaves matrices as memory holds them: the 120 million weights of VGG's dense layers take seconds to draw.
+    """Leaves matrices as memory holds them: the 120 million of VGG's dense layers take seconds to draw.
 
     For networks whose only matrices are those of a classifier that is thrown away.
     """

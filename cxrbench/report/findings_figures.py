@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from cxrbench.report.sheet import BLUE, GREY, INK, VERMILION, Sheet, Tile, number, shown, tiles
+from cxrbench.report.sheet import BLUE, GREY, INK, VERMILION, Sheet, Tile, number, shortened, shown, tiles
 
 _EMPTY_ROW = "#f0f0f0"
 _BLUES = colormaps["Blues"]
@@ -56,7 +56,7 @@ def roc_figure(roc: pd.DataFrame, per_finding: pd.DataFrame, title: str) -> Shee
         )
         note = f"{number(row['n_pos'], 0)} positive\nthreshold {number(row['threshold'], 3)}"
         panel.text(0.99, 0.02, note, ha="right", va="bottom", size=7.5, color=GREY)
-    _outer_labels(sheet, panels, "false positive rate (1 − specificity)", "true positive rate (recall)")
+    outer_labels(sheet, panels, "false positive rate (1 − specificity)", "true positive rate (recall)")
     marks = {"operating point": VERMILION, "operating point that misses its strategy's constraint": "white"}
     sheet.legend(
         [
@@ -88,14 +88,39 @@ def confusion_figure(per_finding: pd.DataFrame, title: str) -> Sheet:
     for panel, row in zip(panels, per_finding.to_dict("records"), strict=True):
         panel.set_title(shown(row["finding"]))
         _matrix(panel, np.array([[row["tp"], row["fn"]], [row["fp"], row["tn"]]], dtype=np.float64))
-    _outer_labels(sheet, panels, "decision", "truth")
+    outer_labels(sheet, panels, "decision", "truth")
+    return sheet
+
+
+def class_confusion_figure(matrix: pd.DataFrame, title: str) -> Sheet:
+    """Which class is called where one class is right: a matrix, shaded by the share of its row.
+
+    Args:
+        matrix: images by class (index) and by the class that is called (columns).
+        title: of the sheet.
+    """
+    names: dict[float, str] = {place: shown(str(name)) for place, name in enumerate(matrix.columns)}
+    size, end = max(3.2, 0.75 * len(names)), len(names) - 0.5
+    sheet, (panel,) = tiles(
+        1,
+        size=size,
+        gap=(0.25, 0.42),
+        margin=(1.9, 0.62),
+        limits=((-0.5, end), (end, -0.5)),
+        ticks=({place: shortened(name, 10) for place, name in names.items()}, names),
+        tick_length=0,
+        title=title,
+        heading="Classes on test",
+    )
+    _matrix(panel, matrix.to_numpy(np.float64))
+    outer_labels(sheet, [panel], "decision", "truth")
     return sheet
 
 
 def _matrix(panel: Tile, counts: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
     """Counts ``[truth, decision]`` with the share of each row; a row without any image stays grey."""
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.full((2, 2), np.nan), where=totals > 0)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     for (row, column), share in np.ndenumerate(shares):
         panel.shade(column, row, _BLUES(share / 1.15) if np.isfinite(share) else _EMPTY_ROW)
     if not np.nansum(totals):
@@ -109,7 +134,7 @@ def _matrix(panel: Tile, counts: np.ndarray[tuple[int, int], np.dtype[np.float64
             panel.text(column, row + 0.07, f"{share:.0%}", ha="center", va="top", size=7.5, color=ink)
 
 
-def _outer_labels(sheet: Sheet, panels: list[Tile], across: str, up: str) -> None:
+def outer_labels(sheet: Sheet, panels: list[Tile], across: str, up: str) -> None:
     """What the axes of all tiles are, in the middle below and beside them."""
     block = Bbox.union([panel.box for panel in panels])
     inches = sheet.figure.dpi_scale_trans

@@ -22,7 +22,7 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
     common, names = apart([plan.record() for plan in plans])
     networks: dict[str, list[tuple[Plan, str]]] = {}
     for plan, name in zip(plans, names, strict=True):
-        networks.setdefault(plan.train, []).append((plan, name))
+        networks.setdefault(plan.trainings[-1], []).append((plan, name))
     for group, runs in enumerate(networks.values()):
         if group and len(plans) > len(networks):
             table.add_row()

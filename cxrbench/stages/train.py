@@ -33,7 +33,7 @@ from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 from cxrbench.training.trainable import require_trainable
 
-VERSION = "3"
+VERSION = "4"
 """Changes when the same inputs train to another network."""
 
 

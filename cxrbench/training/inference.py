@@ -41,7 +41,8 @@ def logits_of(
                 part = {name: tensor[done : done + at_once].to(device) for name, tensor in batch.items()}
                 try:
                     inputs = network_inputs(backbone, part, image_size, crop, channels_last)
-                    logits = network(*inputs).float().cpu()
+                    # A network may hand out its own parameters, which keep their gradients even here.
+                    logits = network(*inputs).detach().float().cpu()
                 except torch.OutOfMemoryError:
                     if at_once == 1:
                         raise

@@ -25,7 +25,8 @@ from cxrbench.training.devices import best_precision, check_deterministic, check
 from cxrbench.training.processes import current
 from cxrbench.training.schedule import cycles_of
 from cxrbench.training.trainable import require_trainable
-from cxrbench.workflow.job import DECIDE_THE_NETWORK, Job
+from cxrbench.workflow.job import Job
+from cxrbench.workflow.network import DECIDE_THE_NETWORK
 from cxrbench.workflow.opened import OpenedData
 
 
@@ -75,14 +76,15 @@ class Workflow:
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         task = keyed(spec.task, "task", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler, task])
+        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler), str(spec.task))
+        uses = str(spec.sampler), str(spec.task)
+        key = (spec.split, spec.exclude, spec.labels, *uses, str(spec.images_per_role))
         if key not in self._selections:
             self._selections[key] = selection_of(spec, self.registry)
         return self._selections[key]

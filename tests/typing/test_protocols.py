@@ -28,6 +28,7 @@ from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
+from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
@@ -48,7 +49,9 @@ from cxrbench.interfaces import (
     ThresholdStrategy,
 )
 from cxrbench.losses.asymmetric import Asymmetric
+from cxrbench.losses.batch_balanced import BatchBalanced
 from cxrbench.losses.bce import Bce
+from cxrbench.losses.cross_entropy import CrossEntropy
 from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
@@ -62,6 +65,8 @@ from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
+from cxrbench.tasks.single_label import SingleLabel
+from cxrbench.tasks.with_no_finding import WithNoFinding
 from cxrbench.thresholds.argmax import Argmax
 from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
@@ -90,7 +95,14 @@ WITH_FEATURES: tuple[Callable[..., FeatureBackbone], ...] = (
     FusedCnn,
 )
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, Prior, *WITH_FEATURES)
-LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
+LOSSES: tuple[Callable[..., Loss], ...] = (
+    Bce,
+    WeightedBce,
+    BatchBalanced,
+    Focal,
+    Asymmetric,
+    CrossEntropy,
+)
 CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
     NoCalibrator,
     Temperature,
@@ -113,10 +125,10 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
     Argmax,
 )
 
-TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
+TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
-RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
+RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
