@@ -130,7 +130,7 @@ def test_a_published_run_s_file_gives_the_same_run(registry, backbone):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"sede": 1}, "There is no setting 'sede'; did you mean seed?"),
+        ({"sede": 1}, "There is no setting 'sede'; did you mean seed"),
         ({"training": {"epoch": 1}}, "There is no setting 'training.epoch'; did you mean epochs?"),
         (
             {"thresholds": {"name": "fixed", "threshold": 1}},

@@ -1,8 +1,9 @@
 """The fused network of the four-class study: maps of three depths side by side.
 
 After Pang et al., "A novel fused convolutional neural network for biomedical image classification", 2018, as
-Giannini, Serra and Simoni, "Chest X-ray Image Classification", 2022, build it: convolutions with a bias, each
-followed by ReLU, and layer norm over the channels.
+Giannini, Serra and Simoni, "Chest X-ray Image Classification", University of Pisa, 2022, build it:
+convolutions with a bias, each followed by ReLU, and layer norm over the channels. What they leave to their
+library's defaults is at torch's here.
 """
 
 from __future__ import annotations

@@ -57,11 +57,11 @@ class DenseHead:
             CxrbenchError: ImageNet weights cannot be had here.
         """
         features, (channels, height, width) = maps_of(backbone, image_size, pretrained)
-        flat = self.pooling == "flatten"
-        inputs = channels * height * width if flat else channels
-        parts: list[nn.Module] = [
-            nn.Flatten() if self.pooling == "flatten" else Pooling(self.pooling, self.r)
-        ]
+        parts: list[nn.Module]
+        if self.pooling == "flatten":
+            parts, inputs = [nn.Flatten()], channels * height * width
+        else:
+            parts, inputs = [Pooling(self.pooling, self.r)], channels
         for _ in range(self.layers):
             parts += [Dense(inputs, self.neurons, self.l2), nn.ReLU(), nn.Dropout(self.dropout)]
             inputs = self.neurons

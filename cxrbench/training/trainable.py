@@ -51,7 +51,7 @@ def frozen_modules(network: nn.Module, trainable: str) -> list[nn.Module]:
             )
         return frozen
     if not trainable or trainable not in body:
-        near = difflib.get_close_matches(trainable, body, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(trainable, [name for name in body if name], n=3, cutoff=0.5)
         hint = f"there are {', '.join(near)}" if near else f"its first are {', '.join(_top(body))}"
         raise UsageError(
             f"training.trainable is all, head or a layer of the network, which has no '{trainable}'; {hint}."
