@@ -76,6 +76,8 @@ def percentile_bounds(
     """
     ascending = np.sort(replicates, axis=-1)  # undefined ones last
     size = replicates.shape[-1]
+    if not size:
+        return np.full(replicates.shape[:-1], np.nan), np.full(replicates.shape[:-1], np.nan)
     defined = size - np.isnan(ascending).sum(axis=-1)
     count = np.broadcast_to(np.asarray(units, np.float64), defined.shape)
     enough = (defined > 0) & (size - defined <= MAX_UNDEFINED * size) & (count > 1)
