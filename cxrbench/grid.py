@@ -15,9 +15,11 @@ from cxrbench.errors import CxrbenchError, UsageError, sentence
 from cxrbench.files import write_text
 from cxrbench.options import Use, parse_uses
 from cxrbench.registry import KINDS, Registry
+from cxrbench.scores.spec import ScoreSpec
 from cxrbench.specs import RunSpec, TrainingSpec, check, differing_options, resolve
 
 T = TypeVar("T")
+S = TypeVar("S", RunSpec, ScoreSpec)
 
 ONE_A_CALL = ("dataset", "exclude", "labels")
 """What all cells of a call share: its data."""
@@ -32,8 +34,10 @@ come in this order, the last varying fastest. ``cycles`` is a list by nature."""
 _COMPONENTS = (*KINDS, "test_dataset")
 
 
-def described(spec: RunSpec, registry: Registry) -> dict[str, Any]:
+def described(spec: RunSpec | ScoreSpec, registry: Registry) -> dict[str, Any]:
     """A cell as JSON, with the same names that a run has."""
+    if isinstance(spec, ScoreSpec):
+        return spec.described(registry)
     return {
         **spec.names(),
         "options": differing_options(spec, registry),
@@ -54,7 +58,7 @@ class Failure:
         trace: the traceback.
     """
 
-    spec: RunSpec
+    spec: RunSpec | ScoreSpec
     cell: dict[str, Any]
     reason: str
     trace: str
@@ -103,8 +107,7 @@ def cells(
         _with(shared, zip(names, values, strict=True))
         for values in product(*(several[name] for name in names))
     ]
-    # The run's own fields first: one of them may name the component that another setting is for.
-    changes = sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
+    changes = _changes(settings)
     changed = [_changed(cell, changes) for cell in combinations]
     _require_used(changes, [check(cell) for cell in changed])
     return different(resolve(cell, registry) for cell in changed)
@@ -113,6 +116,18 @@ def cells(
 def different(specs: Iterable[RunSpec]) -> list[RunSpec]:
     """The specs in their order, each once."""
     return list({spec.model_dump_json(): spec for spec in specs}.values())
+
+
+def with_settings(given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The settings of one run with those of ``--set`` in their places, as :func:`cells` has it.
+
+    Raises:
+        UsageError: one is malformed, or of a component that the run does not have.
+    """
+    changes = _changes(settings)
+    changed = _changed(given, changes)
+    _require_used(changes, [check(changed)])
+    return changed
 
 
 def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -176,6 +191,11 @@ class _Change:
         return cls(name, key, value.strip())
 
 
+def _changes(settings: Sequence[str]) -> list[_Change]:
+    """The run's own fields first: one of them may name the component that another setting is for."""
+    return sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
+
+
 def _require_used(changes: Sequence[_Change], runs: Sequence[RunSpec]) -> None:
     """Refuse a change of a component that none of the runs has."""
     names = list(dict.fromkeys(run.use(kind).name for run in runs for kind in KINDS))
@@ -205,10 +225,10 @@ def _changed(cell: Mapping[str, Any], changes: Sequence[_Change]) -> dict[str, A
 
 
 def run_cells(
-    specs: Sequence[RunSpec],
+    specs: Sequence[S],
     registry: Registry,
-    make: Callable[[RunSpec], T],
-    do: Callable[[int, RunSpec, T], None],
+    make: Callable[[S], T],
+    do: Callable[[int, S, T], None],
     failed: Callable[[Failure], None],
 ) -> None:
     """Make a job of each cell, then do the jobs one after another; one that fails does not stop the others.
@@ -228,7 +248,7 @@ def run_cells(
     """
 
     @contextmanager
-    def alone(spec: RunSpec, *refusals: type[Exception]) -> Iterator[None]:
+    def alone(spec: S, *refusals: type[Exception]) -> Iterator[None]:
         # The second of the two places where any exception is met: the other cells' work must not be
         # lost to one cell's fault. The traceback is kept.
         try:

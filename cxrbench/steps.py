@@ -16,7 +16,17 @@ from cxrbench.pixels.images import Images
 from cxrbench.registry import Kind, Registry
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec, keyed
-from cxrbench.stages import average, calibrate, evaluate, predict, publish, relabel, threshold, train
+from cxrbench.stages import (
+    average,
+    calibrate,
+    evaluate,
+    features,
+    predict,
+    publish,
+    relabel,
+    threshold,
+    train,
+)
 from cxrbench.store import RUN_STAGE, Step
 
 _USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
@@ -108,6 +118,10 @@ class Hashes:
         """Of the patient of each image."""
         return self._once("patients", role, lambda: self.data.patients(role).to_dict())
 
+    def facts(self, role: Role) -> str:
+        """Of what subgroups are made of."""
+        return self._once("facts", role, lambda: self.data.facts(role).to_dict("list"))
+
     def patient_vectors(self, role: Role) -> str:
         """Of what networks see of patients."""
         return self._once("vectors", role, lambda: self.data.patient_vectors(self.data.image_ids(role)))
@@ -184,12 +198,56 @@ def relabel_step(predictions: Sequence[Step], labels: Sequence[Step]) -> Step:
     return Step("relabel", {"version": relabel.VERSION}, (*predictions, *labels))
 
 
+def feature_step(
+    spec: RunSpec,
+    hashes: Hashes,
+    registry: Registry,
+    backbone: Backbone,
+    images: Images,
+    role: Role,
+    pooling: str,
+    *,
+    mirrored: bool = False,
+) -> Step:
+    """The features of a role's images, for whichever head.
+
+    No step has it for a parent: features are a way to a training's result, like stored images, and change
+    nothing of it.
+
+    Args:
+        spec: the run, resolved.
+        hashes: of the data set that the role is of.
+        registry: where versions and defaults of components are looked up.
+        backbone: says what the network sees.
+        images: of the data set.
+        role: whose images.
+        pooling: see :class:`cxrbench.stages.features.FeatureKind`.
+        mirrored: whether each image is mirrored.
+    """
+    return Step(
+        "features",
+        {
+            "version": features.VERSION,
+            "preprocessing": keyed(spec.preprocessing, "preprocessing", registry),
+            "backbone": keyed(spec.backbone, "backbone", registry),
+            "image_size": spec.image_size,
+            "crop": spec.crop,
+            "weights": _weights(spec.weights),
+            # Weights that are asked for fill the whole frozen part.
+            "seed": spec.seed if spec.weights == "none" else None,
+            "pooling": pooling,
+            "mirrored": mirrored,
+            "data": _seen(spec, hashes, role, backbone, images),
+        },
+    )
+
+
 def evidence_steps(
     spec: Judged,
     hashes: Hashes,
     registry: Registry,
     calibrators: Mapping[str, Use],
-    test: Data,
+    test: Hashes,
     predictions: dict[Role, Step],
     identity: Mapping[str, Any],
     label: str,
@@ -201,7 +259,7 @@ def evidence_steps(
         hashes: of the data set whose tune role calibration and thresholds are fitted on.
         registry: where versions and defaults of components are looked up.
         calibrators: those that are fitted, the chosen one among them, by name.
-        test: the data set that is tested on: that of ``hashes``, or another.
+        test: of the data set that is tested on: ``hashes`` themselves, or another's.
         predictions: on tune and test.
         identity: what tells runs apart whose figures would be the same, such as passport and data sets.
         label: what names of the run's files start with.
@@ -234,18 +292,20 @@ def evidence_steps(
         {
             "version": evaluate.VERSION,
             "calibrator": spec.calibrator.name,
+            "patients": test.patients("test"),
+            "facts": test.facts("test"),
             **(
                 {}
                 if spec.decision.name == "none"
                 else {"decision": keyed(spec.decision, "decision", registry)}
             ),
         },
-        (thresholds, predictions["test"], test.label_step("test"), *calibrations.values()),
+        (thresholds, predictions["test"], test.data.label_step("test"), *calibrations.values()),
     )
     run = Step(
         RUN_STAGE,
         {"version": publish.VERSION, **identity},
-        (evaluation, data.manifest_step, *((test.manifest_step,) if test is not data else ())),
+        (evaluation, data.manifest_step, *((test.data.manifest_step,) if test.data is not data else ())),
         label=label,
     )
     return Steps(predictions, calibrations, thresholds, evaluation, run)

@@ -9,6 +9,9 @@ import numpy as np
 
 from cxrbench.canonical import canonical_json
 
+SETTINGS_OF_FILES = ("labels", "exclude", "file", "tune_file")
+"""Settings that are paths: what the files hold stands in the passport and in keys."""
+
 
 def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The systems among runs, in the order of their first runs.
@@ -17,13 +20,12 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     metric ``mean``, ``sd`` (of a sample, ddof 1; NaN for fewer than two) and ``n``, the number of seeds
     where the metric is defined.
     """
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        groups.setdefault(canonical_json(_identity(record)), []).append(record)
     shared = ("dataset", "backbone", "loss", "calibrator", "thresholds", "options", "tune", "passport")
     return [
         {
-            **{name: group[0][name] for name in shared},
+            **{name: group[0].get(name) for name in shared},
+            "source": group[0].get("source", "network"),
+            "system": group[0].get("system"),
             "test_dataset": group[0].get("test_dataset"),
             "spec": _spec(group[0]),
             "seeds": [record["seed"] for record in group],
@@ -32,8 +34,16 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 name: _spread([record["metrics"][name] for record in group]) for name in group[0]["metrics"]
             },
         }
-        for group in groups.values()
+        for group in group_runs(records)
     ]
+
+
+def group_runs(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The runs of each system, in the order of their first runs."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(canonical_json(_identity(record)), []).append(record)
+    return list(groups.values())
 
 
 def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,9 +53,9 @@ def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(record: Mapping[str, Any]) -> list[Any]:
     """What runs of one system share. Files of labels and exclusions count by what they hold, not by path."""
     passport = record["passport"]
-    settings = {name: value for name, value in _spec(record).items() if name not in ("labels", "exclude")}
+    settings = {name: value for name, value in _spec(record).items() if name not in SETTINGS_OF_FILES}
     # Old records do not say more of the labels trained on than their version.
-    labels = record.get("trained_on", {}).get("labels", passport["label_version"])
+    labels = (record.get("trained_on") or {}).get("labels", passport["label_version"])
     return [settings, passport["id"], passport.get("roles"), labels]
 
 

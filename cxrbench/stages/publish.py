@@ -15,14 +15,15 @@ import tomli_w
 
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.sanity import check_leaks
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.findings import NO_FINDING
-from cxrbench.interfaces import OperatingPoint
 from cxrbench.options import Use
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
 from cxrbench.stages import predict
+from cxrbench.stages.threshold import Point
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
 
@@ -112,6 +113,8 @@ def run(
     :class:`cxrbench.collection.Collection`. Where it is tested on another data set, ``not_in_test`` are the
     findings that this one lacks, ``not_trained`` those that only it has.
     """
+    evaluated = read_json(evaluation.folder / "metrics.json")
+    evaluated["sanity"] += check_leaks(data["passport"]["shared_patients"])
     write_json(
         folder / "run.json",
         {
@@ -123,7 +126,8 @@ def run(
             "findings_not_trained": list(not_trained),
             "prediction_seconds": predict.read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **read_json(evaluation.folder / "metrics.json"),
+            **evaluated,
+            "evaluation": f"artifacts/{evaluation.id}",
             "listed": dict(listed),
             "notes": list(notes),
             "artifacts": list(artifacts),
@@ -134,13 +138,12 @@ def run(
         shutil.copyfile(origin.epochs, folder / "epochs.csv")
     for artifact, names in (
         (threshold, ("thresholds.json",)),
-        (evaluation, ("per_finding.csv", "calibration.csv", "roc.csv")),
+        (evaluation, (path.name for path in sorted(evaluation.folder.glob("*.csv")))),
     ):
         for name in names:
             shutil.copyfile(artifact.folder / name, folder / name)
     matrix = None
-    if (of_classes := evaluation.folder / "confusion_matrix.csv").exists():
-        shutil.copyfile(of_classes, folder / of_classes.name)
+    if (of_classes := folder / "confusion_matrix.csv").exists():
         matrix = pd.read_csv(of_classes, index_col="truth")
     draw_run(
         folder,
@@ -150,6 +153,8 @@ def run(
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
         calibration=pd.read_csv(folder / "calibration.csv"),
+        curves=(evaluation.folder / "curves.json").read_text(encoding="utf-8"),
+        subgroups=pd.read_csv(folder / "subgroups.csv"),
         confusion_matrix=matrix,
         examples=examples,
     )
@@ -184,7 +189,7 @@ def examples_of(
     labels: FloatArray,
     probabilities: FloatArray,
     decisions: FloatArray,
-    points: Mapping[str, OperatingPoint],
+    points: Mapping[str, Point],
 ) -> list[Example]:
     """Eight test images, the same for every run on a test set: six with a finding, two without.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.statistics.sweep import sweep_grid
-from cxrbench.statistics.undefined import ratio
+from cxrbench.statistics.undefined import mean_defined, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,7 +163,12 @@ def decision_curve(
 
 
 def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Share of images with every class decided right (subset accuracy).
+    """Share of images with every class decided right (subset accuracy): the mean of :func:`exact_matches`."""
+    return mean_defined(exact_matches(decisions, labels))
+
+
+def exact_matches(decisions: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Whether every class of an image is decided right.
 
     Over the classes that have a decision, and the images that :func:`whole_images` counts.
 
@@ -172,11 +177,11 @@ def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no class or no image is left.
+        float64 ``[n]``, 1 or 0; NaN for images that do not count, and for all where no class has decisions.
     """
     decided, whole = _whole(decisions, labels)
-    right = (decisions == labels)[whole][:, decided]
-    return float(right.all(axis=1).mean()) if right.size else float("nan")
+    right = (decisions == labels)[:, decided].all(axis=1)
+    return np.where(whole & decided.any(), right, np.nan)
 
 
 def whole_images(decisions: NDArray[Any], labels: NDArray[Any]) -> int:
@@ -188,30 +193,39 @@ def whole_images(decisions: NDArray[Any], labels: NDArray[Any]) -> int:
 def false_no_finding_rate(
     decisions: NDArray[Any], labels: NDArray[Any], no_finding: int | None = None
 ) -> float:
-    """FNFR: share of the images with a finding that are passed as having none.
+    """FNFR: share of the images with a finding that are passed as having none, see :func:`passed_as_healthy`.
 
     What Seyyed-Kalantari et al., "Underdiagnosis Bias of Artificial Intelligence Algorithms Applied to Chest
-    Radiographs in Under-served Patient Populations", 2021, call the underdiagnosis rate.
+    Radiographs in Under-served Patient Populations", 2021, call the underdiagnosis rate. NaN where no image
+    with a finding is left.
+    """
+    return mean_defined(passed_as_healthy(decisions, labels, no_finding))
+
+
+def passed_as_healthy(
+    decisions: NDArray[Any], labels: NDArray[Any], no_finding: int | None = None
+) -> FloatArray:
+    """Whether an image with a finding is passed as having none.
 
     Args:
         decisions: ``[n, c]``, 1, 0 or NaN (undecided).
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
-        no_finding: the column of a class "No Finding", where the task has one: the share of images whose
-            label there is 0 for which it is called. None: of the images with a label 1 in a class that has
-            decisions, the share for which no class is called. An image for which none is called while one
-            is undecided is left out.
+        no_finding: the column of a class "No Finding", where the task has one: of the images whose label
+            there is 0, those for which it is called. None: of the images with a label 1 in a class that has
+            decisions, those for which no class is called. An image for which none is called while one is
+            undecided is left out.
 
     Returns:
-        NaN where no image with a finding is left.
+        float64 ``[n]``, 1 or 0; NaN for images that do not count.
     """
     if no_finding is not None:
-        counts = confusion(decisions[:, [no_finding]], labels[:, [no_finding]])
-        return 1.0 - float(specificity(counts)[0])
+        called = decisions[:, no_finding]
+        return np.where((labels[:, no_finding] == 0) & ~np.isnan(called), called == 1, np.nan)
     decided = ~np.isnan(decisions).all(axis=0)
-    called = (decisions == 1).any(axis=1)
-    certain = called | ~np.isnan(decisions[:, decided]).any(axis=1)
+    any_called = (decisions == 1).any(axis=1)
+    certain = any_called | ~np.isnan(decisions[:, decided]).any(axis=1)
     ill = (labels[:, decided] == 1).any(axis=1) & certain
-    return float(ratio((ill & ~called).sum(), ill.sum()))
+    return np.where(ill, ~any_called, np.nan)
 
 
 def hamming_loss(decisions: NDArray[Any], labels: NDArray[Any]) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 from scipy import stats
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from cxrbench.interfaces import FloatArray
 
 Method = Literal["percentile", "normal", "logit", "t"]
@@ -60,17 +62,38 @@ def percentile_interval(replicates: FloatArray, level: float = 0.95, units: floa
         units: how many patients the figure rests on where they are fewest, see
             :meth:`cxrbench.statistics.resamples.Resamples.units`; infinite for plain percentiles.
     """
-    defined = replicates[~np.isnan(replicates)]
-    undefined = replicates.size - defined.size
-    if not defined.size or undefined > MAX_UNDEFINED * replicates.size or units <= 1:
-        low = high = math.nan
-    else:
-        tail = (1 - level) / 2
-        if math.isfinite(units):
-            reach = math.sqrt(units / (units - 1)) * stats.t.ppf(1 - tail, units - 1)
-            tail = float(stats.norm.sf(reach))
-        low, high = np.quantile(defined, [tail, 1 - tail]).tolist()
-    return Interval(low, high, level, "percentile", replicates.size, undefined)
+    low, high = percentile_bounds(replicates, level, np.float64(units))
+    undefined = int(np.isnan(replicates).sum())
+    return Interval(float(low), float(high), level, "percentile", replicates.size, undefined)
+
+
+def percentile_bounds(
+    replicates: FloatArray, level: float, units: ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Both ends ``[...]`` of :func:`percentile_interval`, for many figures' replicates ``[..., B]``.
+
+    ``units`` broadcast with ``[...]``.
+    """
+    ascending = np.sort(replicates, axis=-1)  # undefined ones last
+    size = replicates.shape[-1]
+    defined = size - np.isnan(ascending).sum(axis=-1)
+    count = np.broadcast_to(np.asarray(units, np.float64), defined.shape)
+    enough = (defined > 0) & (size - defined <= MAX_UNDEFINED * size) & (count > 1)
+    tail = np.full(defined.shape, (1 - level) / 2)
+    few = np.isfinite(count) & (count > 1)
+    of = count[few]
+    tail[few] = stats.norm.sf(np.sqrt(of / (of - 1)) * stats.t.ppf((1 + level) / 2, of - 1))
+
+    def quantile(share: FloatArray) -> FloatArray:
+        place = share * np.maximum(defined - 1, 0)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(defined - 1, 0))
+        start, end = (
+            np.take_along_axis(ascending, each[..., None], axis=-1)[..., 0] for each in (below, above)
+        )
+        return np.where(enough, start + (end - start) * (place - below), np.nan)
+
+    return quantile(tail), quantile(1 - tail)
 
 
 def normal_interval(estimate: float, variance: float, level: float = 0.95) -> Interval:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.statistics.sweep import sweep_scores
-from cxrbench.statistics.undefined import known_cells, ratio
+from cxrbench.statistics.undefined import mean_defined, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -172,12 +172,16 @@ def precision_recall_curve(
 
 
 def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Label-ranking average precision over images.
+    """Mean of :func:`label_ranking_precisions` over images; NaN where none is defined."""
+    return mean_defined(label_ranking_precisions(scores, labels))
+
+
+def label_ranking_precisions(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Label-ranking average precision of each image.
 
     For each positive label of an image: of the labels that score at least as high, the share that is
-    positive; averaged over the image's positive labels, then over images. As in scikit-learn, an image
-    without any positive counts 1.0, so a set with many such images scores high whatever the ranking.
-    Images with an unknown label are left out.
+    positive; averaged over the image's positive labels. As in scikit-learn, an image without any positive
+    has 1.0, so a set with many such images scores high whatever the ranking.
 
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
 
@@ -186,27 +190,30 @@ def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) 
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no image is left or where one that is left has a score that is not finite.
+        float64 ``[n]``; NaN for an image with an unknown label, and for all where one of the others has a
+        score that is not finite.
     """
-    ranked = _whole_images(scores, labels)
-    if ranked is None:
-        return float("nan")
-    scores, positive = ranked
+    whole, scores, positive = _whole_images(scores, labels)
     total = np.zeros(len(scores))
     # One class at a time keeps the memory at [n, c].
     for column in range(scores.shape[1]):
         at_least = scores >= scores[:, [column]]
-        share = (at_least & positive).sum(axis=1) / at_least.sum(axis=1)
+        share = (at_least & positive).sum(axis=1) / np.maximum(at_least.sum(axis=1), 1)
         total += np.where(positive[:, column], share, 0.0)
     count = positive.sum(axis=1)
-    return float(np.where(count > 0, total / np.maximum(count, 1), 1.0).mean())
+    return _spread(whole, np.where(count > 0, total / np.maximum(count, 1), 1.0))
 
 
 def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """How far one must go down an image's ranked labels, on average, to find all its positive ones.
+    """Mean of :func:`coverages` over images; NaN where none is defined."""
+    return mean_defined(coverages(scores, labels))
 
-    For each image: the number of labels that score at least as high as its lowest positive one; 0 where it
-    has none, as in scikit-learn. Images with an unknown label are left out.
+
+def coverages(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """How far one must go down each image's ranked labels to find all its positive ones.
+
+    The number of labels that score at least as high as the image's lowest positive one; 0 where it has none,
+    as in scikit-learn.
 
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
 
@@ -215,14 +222,11 @@ def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no image is left or where one that is left has a score that is not finite.
+        float64 ``[n]``, NaN as in :func:`label_ranking_precisions`.
     """
-    ranked = _whole_images(scores, labels)
-    if ranked is None:
-        return float("nan")
-    scores, positive = ranked
-    lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True)
-    return float((scores >= lowest).sum(axis=1).mean())
+    whole, scores, positive = _whole_images(scores, labels)
+    lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return _spread(whole, (scores >= lowest).sum(axis=1))
 
 
 def label_ranking_loss(scores: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -240,24 +244,31 @@ def label_ranking_loss(scores: NDArray[Any], labels: NDArray[Any]) -> float:
     Returns:
         NaN where no image is left or where one that is left has a score that is not finite.
     """
-    ranked = _whole_images(scores, labels)
-    if ranked is None:
-        return float("nan")
-    scores, positive = ranked
+    whole, scores, positive = _whole_images(scores, labels)
     wrong = np.zeros(len(scores))
     # One class at a time keeps the memory at [n, c].
     for column in range(scores.shape[1]):
         above = ((scores >= scores[:, [column]]) & ~positive).sum(axis=1)
         wrong += np.where(positive[:, column], above, 0)
     pairs = positive.sum(axis=1) * (~positive).sum(axis=1)
-    return float((wrong / np.maximum(pairs, 1)).mean())
+    return mean_defined(_spread(whole, wrong / np.maximum(pairs, 1)))
 
 
 def _whole_images(
     scores: NDArray[Any], labels: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[np.bool_]] | None:
-    """Scores and positives of images without an unknown label; None where no image or ranking is left."""
+) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[np.bool_]]:
+    """Which images ``[n]`` have no unknown label, and their scores and positives.
+
+    None of them where one that has none has a score that is not finite.
+    """
     whole = ~np.isnan(labels).any(axis=1)
-    if not whole.any() or not known_cells(scores[whole], labels[whole]).all():
-        return None
-    return scores[whole], labels[whole] == 1
+    if not np.isfinite(scores[whole]).all():
+        whole = np.zeros_like(whole)
+    return whole, scores[whole], labels[whole] == 1
+
+
+def _spread(whole: NDArray[np.bool_], values: NDArray[Any]) -> FloatArray:
+    """The values at their images ``[n]``, NaN at the others."""
+    spread: FloatArray = np.full(len(whole), np.nan)
+    spread[whole] = values
+    return spread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.data import Data
+from cxrbench.evaluation.cohort import Cohort
 from cxrbench.external import unmapped
 from cxrbench.interfaces import Calibrator, DecisionRule, ThresholdStrategy
 from cxrbench.options import Use, make
 from cxrbench.predictions import Predictions
 from cxrbench.registry import Registry
+from cxrbench.report.figures import Example
 from cxrbench.roles import Role
 from cxrbench.stages import calibrate, evaluate, publish, threshold
 from cxrbench.steps import Judged, Steps, evidence_steps
@@ -24,9 +26,8 @@ from cxrbench.workflow.opened import OpenedData
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-CALIBRATORS_SHOWN = ("none", "temperature", "softmax_temperature", "platt", "isotonic")
-"""Every run shows what these would do to ECE and Brier score, whichever decisions use;
-those that fit the task."""
+CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic", "beta", "softmax_temperature", "vector")
+"""Every run shows what those that fit its task would do to ECE and Brier score, whichever decisions use."""
 
 
 class Evidence:
@@ -75,7 +76,7 @@ class Evidence:
             self._opened.hashes,
             self._registry,
             self._uses,
-            self._test,
+            self._tested.hashes,
             predictions,
             identity,
             label,
@@ -88,29 +89,39 @@ class Evidence:
         self._store.ensure(steps.threshold, partial(self._threshold, steps))
         self._store.ensure(steps.evaluation, partial(self._evaluate, steps))
 
-    def publish(self, folder: Path, steps: Steps, origin: publish.Origin, data: Mapping[str, Any]) -> None:
-        """Write the run's folder; ``data`` is what the record says of it."""
+    def publish(
+        self,
+        folder: Path,
+        steps: Steps,
+        origin: publish.Origin,
+        data: Mapping[str, Any],
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Write the run's folder; ``data`` is what the record says of it, ``notes`` are this run's own."""
         publish.run(
             folder,
             run_id=steps.run.name,
             origin=origin,
             data=data,
             listed=self._test.listed,
-            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
+            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes, *notes])),
             not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
             not_trained=unmapped(self._test.classes, self._data.task.classes),
             prediction=self._store.read(steps.predictions["test"].id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
-            examples=publish.examples_of(
-                self._test,
-                self._tested.example,
-                self._test.labels("test", steps.run.id, "evaluate"),
-                evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
-                evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
-                threshold.read_points(self._store.read(steps.threshold.id).folder),
-            ),
+            examples=self._examples(steps) if self._test.has_images else [],
+        )
+
+    def _examples(self, steps: Steps) -> list[Example]:
+        return publish.examples_of(
+            self._test,
+            self._tested.example,
+            self._test.labels("test", steps.run.id, "evaluate"),
+            evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
+            evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
+            threshold.read_points(self._store.read(steps.threshold.id).folder),
         )
 
     def _data_of(self, role: Role) -> Data:
@@ -140,6 +151,7 @@ class Evidence:
             self._data.task,
             calibrate.read_tune(self._store.read(steps.calibrations[name].id).folder),
             self._data.labels(self._spec.tune, steps.threshold.id, "fit"),
+            self._data.patients(self._spec.tune),
             self._spec.min_positives,
             role=self._spec.tune,
             calibrated=name != "none",
@@ -154,19 +166,26 @@ class Evidence:
             name: calibrate.read_state(self._store.read(step.id).folder)
             for name, step in steps.calibrations.items()
         }
-        calibrated = {
-            name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
-            for name, state in states.items()
-        }
+        chosen, tune = self._spec.calibrator.name, self._spec.tune
         evaluate.run(
             folder,
-            tested,
-            self._test.image_ids("test"),
-            self._test.labels("test", reader, "evaluate"),
+            Cohort(
+                tested,
+                self._tested.passport(tune).id,
+                self._test.labels("test", reader, "evaluate"),
+                self._test.patients("test"),
+                self._test.facts("test"),
+            ),
             self._rule,
-            calibrated[self._spec.calibrator.name],
             threshold.read_points(self._store.read(steps.threshold.id).folder),
-            calibrated,
+            logits[:, columns],
+            {
+                name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
+                for name, state in states.items()
+            },
+            chosen,
             {name: sum(state["fitted"][column] for column in columns) for name, state in states.items()},
-            self._data.labels(self._spec.tune, reader, "evaluate")[:, columns],
+            self._data.labels(tune, reader, "evaluate")[:, columns],
+            calibrate.read_tune(self._store.read(steps.calibrations[chosen].id).folder)[:, columns],
+            self._spec.min_positives,
         )
