@@ -109,7 +109,7 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
         trainable.append(_trained(network))
     side = spec.image_size
     shapes = {"image": (len(architecture.mean), side, side), "patient": (3,)}
-    inputs = {name: shapes[name] for name in architecture.inputs}
+    inputs: dict[str, tuple[int, ...]] = {name: shapes[name] for name in architecture.inputs}
     flops, layers, activations = _passed(network, [torch.zeros(1, *shape) for shape in inputs.values()])
     state = network.state_dict()
     counted = [tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")]

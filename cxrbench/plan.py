@@ -28,6 +28,7 @@ class Plan:
         parameter_bytes: size of the network's parameters.
         images: bytes that images which are not stored yet take at most, by what they are, to count what
             several runs share once.
+        features: the same of features of frozen networks.
     """
 
     spec: RunSpec
@@ -38,6 +39,7 @@ class Plan:
     trainings: tuple[str, ...]
     parameter_bytes: int
     images: dict[str, int]
+    features: dict[str, int]
 
     @property
     def trains(self) -> bool:
@@ -59,9 +61,15 @@ class Plan:
             "tune": self.spec.tune,
             "trains": self.trains,
             "unread_images": self.unread,
+            "features_bytes": sum(self.features.values()),
             "steps": [{"stage": stage, "id": id_, "done": done} for stage, id_, done in self.steps],
             "spec": self.spec.model_dump(mode="json"),
         }
+
+
+def feature_bytes(plans: Sequence[Plan]) -> int:
+    """Disk that features of frozen networks take at most, those that several runs share once."""
+    return sum({id_: size for plan in plans for id_, size in plan.features.items()}.values())
 
 
 def disk_bytes(plans: Sequence[Plan]) -> int:
@@ -74,4 +82,5 @@ def disk_bytes(plans: Sequence[Plan]) -> int:
     networks = {id_: plan.parameter_bytes for plan in plans for id_ in plan.new_trainings}
     new_runs = sum(not (plan.steps and plan.steps[-1][2]) for plan in plans)
     training = max(networks.values(), default=0) * (2 * 4 + 1)
-    return sum(images.values()) + 3 * sum(networks.values()) + training + new_runs * _RUN_BYTES
+    images_and_features = sum(images.values()) + feature_bytes(plans)
+    return images_and_features + 3 * sum(networks.values()) + training + new_runs * _RUN_BYTES

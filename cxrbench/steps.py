@@ -16,7 +16,17 @@ from cxrbench.pixels.images import Images
 from cxrbench.registry import Kind, Registry
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec, keyed
-from cxrbench.stages import average, calibrate, evaluate, predict, publish, relabel, threshold, train
+from cxrbench.stages import (
+    average,
+    calibrate,
+    evaluate,
+    features,
+    predict,
+    publish,
+    relabel,
+    threshold,
+    train,
+)
 from cxrbench.store import RUN_STAGE, Step
 
 _USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
@@ -186,6 +196,50 @@ def average_step(members: Sequence[Step]) -> Step:
 def relabel_step(predictions: Sequence[Step], labels: Sequence[Step]) -> Step:
     """Labels of the training images, of predictions on train and tune and of both roles' labels."""
     return Step("relabel", {"version": relabel.VERSION}, (*predictions, *labels))
+
+
+def feature_step(
+    spec: RunSpec,
+    hashes: Hashes,
+    registry: Registry,
+    backbone: Backbone,
+    images: Images,
+    role: Role,
+    pooling: str,
+    *,
+    mirrored: bool = False,
+) -> Step:
+    """The features of a role's images, for whichever head.
+
+    No step has it for a parent: features are a way to a training's result, like stored images, and change
+    nothing of it.
+
+    Args:
+        spec: the run, resolved.
+        hashes: of the data set that the role is of.
+        registry: where versions and defaults of components are looked up.
+        backbone: says what the network sees.
+        images: of the data set.
+        role: whose images.
+        pooling: see :class:`cxrbench.stages.features.FeatureKind`.
+        mirrored: whether each image is mirrored.
+    """
+    return Step(
+        "features",
+        {
+            "version": features.VERSION,
+            "preprocessing": keyed(spec.preprocessing, "preprocessing", registry),
+            "backbone": keyed(spec.backbone, "backbone", registry),
+            "image_size": spec.image_size,
+            "crop": spec.crop,
+            "weights": _weights(spec.weights),
+            # Weights that are asked for fill the whole frozen part.
+            "seed": spec.seed if spec.weights == "none" else None,
+            "pooling": pooling,
+            "mirrored": mirrored,
+            "data": _seen(spec, hashes, role, backbone, images),
+        },
+    )
 
 
 def evidence_steps(

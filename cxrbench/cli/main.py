@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "cxrbench.cli.run:run",
     "score": "cxrbench.cli.score:score",
     "recipes": "cxrbench.cli.recipes:recipes",
+    "tune": "cxrbench.cli.tune:tune",
     "list": "cxrbench.cli.listing:list_components",
     "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",

@@ -15,6 +15,7 @@ from cxrbench.interfaces import Backbone
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.specs import RunSpec
+from cxrbench.stages import features
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
@@ -23,6 +24,13 @@ from cxrbench.training.inference import logits_of
 
 VERSION = "1"
 """Changes when the same checkpoint and pixels give other logits."""
+
+
+def trained_network(spec: RunSpec, backbone: Backbone, task: Task, checkpoint: Path) -> nn.Module:
+    """The network of a checkpoint."""
+    network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
+    load_own_weights(network, checkpoint)
+    return network
 
 
 def run(
@@ -43,8 +51,9 @@ def run(
     Raises:
         CxrbenchError: a logit is not finite, or the device has not the memory for one image.
     """
-    network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
-    load_own_weights(network, checkpoint)
+    network = trained_network(spec, backbone, task, checkpoint)
+    if rows.features is not None:
+        network = features.head_of(network)
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
     started = time.monotonic()

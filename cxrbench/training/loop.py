@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,15 @@ if TYPE_CHECKING:
 
 _CHECK_EVERY = 10
 """Steps between looks at the loss: a look waits for the device."""
+
+Stop = Callable[[Sequence[Mapping[str, Any]]], bool]
+"""Asked in process 0 before each epoch, with the rows of the log so far (those of a killed process among
+them): whether the training should end here. It may be asked again about rows that it knows."""
+
+
+def never(epochs: Sequence[Mapping[str, Any]]) -> bool:
+    """Go on to the end."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,9 @@ class _Progress:
         )
 
 
-def train(training: Training, folder: Path, device: torch.device, reporter: Reporter) -> None:
+def train(
+    training: Training, folder: Path, device: torch.device, reporter: Reporter, stop: Stop = never
+) -> bool:
     """Train in ``folder``, going on from the state that a killed process left there.
 
     Leaves ``weights.safetensors`` (the best epoch's; averaged ones where ``ema`` is set),
@@ -134,6 +146,9 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     all call this at once and process 0 writes.
 
     ``fp32`` is without TF32, here and in what is judged on val.
+
+    Returns:
+        False where ``stop`` ended it before its last epoch; the files are then not whole.
 
     Raises:
         CxrbenchError: the loss is not finite (the batch is named), memory runs out, or an operation cannot be
@@ -146,12 +161,17 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
         deterministic(spec.deterministic),
         in_one_sentence(spec, training.image_size),
     ):
-        _train(training, folder, device, reporter, processes)
+        return _train(training, folder, device, reporter, processes, stop)
 
 
 def _train(
-    training: Training, folder: Path, device: torch.device, reporter: Reporter, processes: Processes
-) -> None:
+    training: Training,
+    folder: Path,
+    device: torch.device,
+    reporter: Reporter,
+    processes: Processes,
+    stop: Stop,
+) -> bool:
     spec, cycles = training.spec, cycles_of(training.spec)
     accelerator = accelerator_for(precision_of(spec), device)
     step = Step(training, accelerator)
@@ -187,6 +207,8 @@ def _train(
             if done.cycle_epochs > 0:
                 schedule.load_state_dict(scalars["schedule"])
             while done.cycle == number:
+                if processes.agree(partial(stop, log.epochs)):
+                    return False
                 epoch = done.epoch + 1
                 started = time.perf_counter()
                 rate = optimizer.param_groups[0]["lr"]
@@ -240,6 +262,7 @@ def _train(
         for name in OPTIMIZER_FILES:
             shutil.copyfile(latest / name, folder / name)
         log.write(folder)
+    return True
 
 
 class _Stepped(nn.Module):

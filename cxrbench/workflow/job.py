@@ -18,6 +18,7 @@ from cxrbench.specs import RunSpec, differing_options, keyed
 from cxrbench.stages import publish
 from cxrbench.steps import NetworkSteps
 from cxrbench.store import Artifact
+from cxrbench.training.loop import Stop, never
 from cxrbench.workflow.average import Average
 from cxrbench.workflow.evidence import Evidence
 from cxrbench.workflow.network import Network
@@ -158,6 +159,11 @@ class Job:
             trainings=tuple(trainings),
             parameter_bytes=self._network.parameter_bytes,
             images=self._network.missing_bytes,
+            features={
+                id_: size
+                for network in networks
+                for id_, size in network.missing_features(self._roles, known=known).items()
+            },
         )
 
     def do(self) -> Artifact:
@@ -170,6 +176,22 @@ class Job:
             return self._store.read(self.steps.run.id)
         with self._store.needing([images.cache.id for _, images in self._network.all_images]):
             return self._do()
+
+    def train(self, stop: Stop = never) -> Artifact:
+        """Its first network alone, trained on the data set's labels of train and val; no others are read.
+
+        Raises:
+            CxrbenchError: as :meth:`do`.
+            StoppedError: ``stop`` ended the training.
+        """
+        network, data = self._network, self._data
+        with self._store.needing([images.cache.id for _, images in network.all_images]):
+            initial = network.initial() if network.reads_new_files or network.trains else None
+            needed = [data.manifest_step, *(data.label_step(role) for role in ROLES), network.training]
+            with self._store.needing([step.id for step in needed]):
+                data.publish()
+                network.ensure((), initial, stop)
+                return self._store.read(network.training.id)
 
     def _do(self) -> Artifact:
         network = None

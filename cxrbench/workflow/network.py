@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,11 @@ from cxrbench.stages import predict, train
 from cxrbench.steps import prediction_step, training_step
 from cxrbench.store import Step
 from cxrbench.training.batches import Rows
+from cxrbench.training.loop import Stop, never
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import sampler_draws
 from cxrbench.training.schedule import cycles_of, most_epochs
+from cxrbench.workflow.features import StoredFeatures
 from cxrbench.workflow.opened import OpenedData
 from cxrbench.workflow.relabelling import Relabelling
 
@@ -154,14 +156,33 @@ class Network:
         """The network as training starts, see :func:`cxrbench.stages.train.initial_network`."""
         return train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)
 
-    def ensure(self, roles: Sequence[Role], network: nn.Module | None = None) -> None:
+    def ensure(self, roles: Sequence[Role], network: nn.Module | None = None, stop: Stop = never) -> None:
         """Train it and predict these roles, where the store has not got that already.
 
-        ``network`` is :meth:`initial`, where the caller has it.
+        Args:
+            roles: to predict.
+            network: :meth:`initial`, where the caller has it.
+            stop: whether to end the training early.
+
+        Raises:
+            StoppedError: ``stop`` ended it.
         """
-        self._ensure_trained(network)
-        for role in roles:
-            self._store.ensure(self.prediction(role), partial(self._predict, role))
+        features = self._features.ids("train", "val", *roles) if self._features else []
+        with self._store.needing(features):
+            self._ensure_trained(network, stop)
+            for role in roles:
+                self._store.ensure(self.prediction(role), partial(self._predict, role))
+
+    def missing_features(self, roles: Sequence[Role], *, known: bool) -> dict[str, int]:
+        """Bytes that features take at most which are not stored yet, for training and these predictions.
+
+        By their ids, or by what stands for these where keys are not ``known``.
+        """
+        if self._features is None:
+            return {}
+        fitted: tuple[Role, ...] = ("train", "val") if not known or self.trains else ()
+        new = [role for role in roles if not (known and self._store.has(self.prediction(role)))]
+        return self._features.missing_bytes(*fitted, *new, known=known)
 
     @property
     def all_images(self) -> list[tuple[Data, Images]]:
@@ -184,8 +205,37 @@ class Network:
         """Whether files must be read before it can be known which images they hold."""
         return any(images.unread > 0 for _, images in self.all_images)
 
-    def _rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
-        images = None if not self.takes_images else self.test_images if role == "test" else self.images
+    def _rows(
+        self, role: Role, network: Callable[[], nn.Module], labels: NDArray[np.float64] | None = None
+    ) -> Rows:
+        """The images of a role as training takes them; ``network`` is asked for where features are new."""
+        if self._features is None:
+            return self._image_rows(role, labels)
+        data = self._data_of(role)
+        rows = Rows.of(data, data.image_ids(role), None, None, labels)
+        return self._features.attached(rows, role, network)
+
+    @cached_property
+    def _features(self) -> StoredFeatures | None:
+        """What it makes of images, where it is frozen but for its head."""
+        kind = self._workflow.features_of(self.spec, self._backbone, len(self._data.task.classes))
+        if kind is None:
+            return None
+        return StoredFeatures(
+            self._workflow,
+            self.spec,
+            self._backbone,
+            kind,
+            hashes=lambda role: self._tested.hashes if role == "test" else self._opened.hashes,
+            images=self._images_of,
+            rows=self._image_rows,
+        )
+
+    def _images_of(self, role: Role) -> Images:
+        return self.test_images if role == "test" else self.images
+
+    def _image_rows(self, role: Role, labels: NDArray[np.float64] | None = None) -> Rows:
+        images = self._images_of(role) if self.takes_images else None
         pixels = images.open() if images else None
         data = self._data_of(role)
         rows = Rows.of(data, data.image_ids(role), images, pixels, labels)
@@ -194,7 +244,7 @@ class Network:
     def _data_of(self, role: Role) -> Data:
         return self._test if role == "test" else self._data
 
-    def _ensure_trained(self, network: nn.Module | None) -> None:
+    def _ensure_trained(self, network: nn.Module | None, stop: Stop) -> None:
         """Train, unless the store has it; what failed for another cell of this call fails at once."""
         step, unfinished = self.training, self._workflow.unfinished_trainings
         if step.id in unfinished:
@@ -202,20 +252,25 @@ class Network:
                 "The training of this network failed before in this call; see the first run that it failed."
             )
         unfinished.add(step.id)
-        self._store.ensure(step, lambda folder: self._train(folder, network), resumable=True)
+        try:
+            self._store.ensure(step, partial(self._train, network, stop), resumable=True)
+        except train.StoppedError:
+            unfinished.remove(step.id)
+            raise
         # Whatever ends it otherwise, also an exception of a plugin's, leaves it here.
         unfinished.remove(step.id)
 
-    def _train(self, folder: Path, network: nn.Module | None) -> None:
-        if network is None:
-            network = self.initial()
+    def _train(self, given: nn.Module | None, stop: Stop, folder: Path) -> None:
+        network = given or self.initial()
         reader = self.training.id
         roles: tuple[Role, ...] = ("train", "val")
         labels = {role: self._data.labels(role, reader, "fit") for role in roles}
         if self._relabelling:
             labels["train"] = self._relabelling.labels()
-        rows = {role: self._rows(role, labels[role]) for role in roles}
+        rows = {role: self._rows(role, lambda: network, labels[role]) for role in roles}
         rows["train"] = self._balanced(rows["train"])
+        if self._features:
+            rows["train"] = self._features.with_mirrored(rows["train"], lambda: network)
         self._reporter.say(
             f"training {self.spec.backbone.name} on {len(rows['train'])} images: " + self._settings
         )
@@ -230,6 +285,7 @@ class Network:
             network,
             self._workflow.device,
             self._reporter,
+            stop,
         )
         self._workflow.trainings += trained
 
@@ -277,13 +333,15 @@ class Network:
 
     def _predict(self, role: Role, folder: Path) -> None:
         checkpoint = self._store.read(self.training.id).folder / "weights.safetensors"
+        spec, backbone, task = self.spec, self._backbone, self._data.task
         predict.run(
             folder,
-            self.spec,
-            self._backbone,
-            self._data.task,
+            spec,
+            backbone,
+            task,
             checkpoint,
-            self._rows(role),
+            # Of the checkpoint the frozen part is what it was.
+            self._rows(role, lambda: predict.trained_network(spec, backbone, task, checkpoint)),
             self._workflow.device,
             self._reporter,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.selection import Selection, selection_of
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.stages.features import FeatureKind, are_stored, kind_of
 from cxrbench.store import Store
 from cxrbench.task import Task
 from cxrbench.training.batch_size import remember, remembered
@@ -28,6 +30,14 @@ from cxrbench.training.trainable import require_trainable
 from cxrbench.workflow.job import Job
 from cxrbench.workflow.network import DECIDE_THE_NETWORK
 from cxrbench.workflow.opened import OpenedData
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What is known of a network that was built once to know."""
+
+    parameter_bytes: int
+    features: FeatureKind | None
 
 
 class Workflow:
@@ -63,7 +73,7 @@ class Workflow:
         self._opened: dict[str, OpenedData] = {}
         self._selections: dict[tuple[str, ...], Selection] = {}
         self._batch_sizes: dict[str, int] = {}
-        self._parameter_bytes: dict[str, int] = {}
+        self._built: dict[str, _Built] = {}
 
     def open(self, spec: RunSpec) -> OpenedData:
         """What a run uses of its data set, opened once a process; notes are said then.
@@ -173,14 +183,25 @@ class Workflow:
         Raises:
             UsageError: its parts do not go together, or what is to be trained is not there.
         """
+        return self._build(spec, backbone, outputs).parameter_bytes
+
+    def features_of(self, spec: RunSpec, backbone: Backbone, outputs: int) -> FeatureKind | None:
+        """What of each image is stored for a run whose network is frozen but for its head; None: nothing."""
+        return self._build(spec, backbone, outputs).features
+
+    def _build(self, spec: RunSpec, backbone: Backbone, outputs: int) -> _Built:
         parts = [keyed(spec.use(kind), kind, self.registry) for kind in NETWORK_KINDS]
         trained = [spec.training.trainable, *(cycle.trainable for cycle in spec.training.cycles)]
-        key = digest([parts, spec.image_size, outputs, trained])
-        if key not in self._parameter_bytes:
+        stored = are_stored(spec, backbone)
+        key = digest([parts, spec.image_size, outputs, trained, stored])
+        if key not in self._built:
             network = backbone.build(outputs, spec.image_size, False)
             require_trainable(network, spec.training)
-            self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
-        return self._parameter_bytes[key]
+            self._built[key] = _Built(
+                sum(p.numel() * p.element_size() for p in network.parameters()),
+                kind_of(network, len(backbone.mean), spec.image_size) if stored else None,
+            )
+        return self._built[key]
 
     def _found_batch_size(self, job: Job, like: str) -> int:
         path = self.store.root / "batch_sizes.json"
