@@ -255,7 +255,8 @@ def _verdict(kind: Kind, first: Side, second: Side, overall: Sequence[Row], find
     row = next((each for each in overall if each.figure == "macro_auc"), None)
     if row is None or math.isnan(row.value):
         return "AUC cannot be compared: it is undefined for one of them, or over other findings."
-    gap = f"macro AUC {row.value:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+    interval = "without an interval" if math.isnan(row.low) else f"[{row.low:+.4f}, {row.high:+.4f}]"
+    gap = f"macro AUC {row.value:+.4f} {interval}"
     telling = [each for each in findings if each.p <= ALPHA]
     each = f"{len(telling)} of {len(findings)} findings differ after Holm's adjustment"
     if telling and len(telling) <= 5:
