@@ -83,12 +83,10 @@ def main() -> None:
         once = peer(scores)
         seconds, megabytes = ours(scores, labels, folder / "results")
         print(f"score: {IMAGES:,} × {len(NIH_FINDINGS)} in {seconds:.1f} s, {megabytes:.0f} MB at its peak")
-        print(
-            f"  against pandas and scikit-learn once, without intervals: {once:.1f} s ({seconds / once:.1f} ×)"
-        )
-        records = map(
-            json.loads, (path.read_text() for path in folder.glob("results/artifacts/*/*/artifact.json"))
-        )
+        peers = f"pandas and scikit-learn once, without intervals: {once:.1f} s"
+        print(f"  against {peers} ({seconds / once:.1f} ×)")
+        artifacts = folder.glob("results/artifacts/*/*/artifact.json")
+        records = [json.loads(path.read_text()) for path in artifacts]
         steps = sorted(((record["seconds"], record["stage"]) for record in records), reverse=True)
         for taken, stage in steps[:5]:
             print(f"  {stage}: {taken:.1f} s")
