@@ -125,8 +125,9 @@ class Collection:
 
     def only(self, image_ids: pd.Index[str]) -> Collection:
         """These of its images, in this order; what is serious about the others does not matter then."""
-        kept = set(image_ids)
-        gone = set(self.manifest.index) - kept
+        # Iterating text in pandas takes 20 times as long as tolist().
+        kept = set(image_ids.tolist())
+        gone = set(self.manifest.index.tolist()) - kept
         problems = (found.without(gone) if found.serious else found for found in self.problems)
         return replace(
             self,
@@ -158,7 +159,7 @@ class Collection:
             problems.append(f"the manifest's columns are {list(self.manifest.columns)}")
         else:
             for column, known in (("official", OFFICIAL), ("role", ROLES)):
-                if not set(self.manifest[column].dropna()) <= set(known):
+                if not set(self.manifest[column].dropna().unique()) <= set(known):
                     problems.append(f"the manifest's '{column}' has values besides {', '.join(known)}")
         if not self.manifest.index.is_unique:
             problems.append("image ids repeat")

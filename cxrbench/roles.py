@@ -68,10 +68,11 @@ def assign_roles(
     elif split == "patient" or manifest[["role", "official"]].isna().all(axis=None):
         roles = [
             "test" if _place(_TEST_SALT, patient) < _TEST_SHARE else role_of(patient, None)
-            for patient in manifest["patient_id"]
+            for patient in manifest["patient_id"].tolist()
         ]
     else:
-        rows = zip(manifest["role"], manifest["patient_id"], manifest["official"], strict=True)
+        columns = (manifest[name].tolist() for name in ("role", "patient_id", "official"))
+        rows = zip(*columns, strict=True)
         roles = [
             own if isinstance(own, str) else role_of(patient, official) for own, patient, official in rows
         ]
@@ -109,7 +110,7 @@ def _place(salt: bytes, text: str) -> float:
 
 def shared_patients(manifest: pd.DataFrame, roles: pd.Series[str]) -> dict[str, int]:
     """How many patients have images in both roles of each pair, ``{"train/val": 0, ...}``."""
-    patients = {role: set(manifest["patient_id"][roles == role]) for role in ROLES}
+    patients = {role: set(manifest["patient_id"][roles == role].tolist()) for role in ROLES}
     return {f"{a}/{b}": len(patients[a] & patients[b]) for a, b in combinations(ROLES, 2)}
 
 

@@ -7,7 +7,7 @@ exclusions and labels hold for both; an id that is of neither is refused only wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -17,13 +17,13 @@ import pandas as pd
 
 from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
-from cxrbench.interfaces import Sampler, TaskDefinition
+from cxrbench.interfaces import Dataset, Sampler, TaskDefinition
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
-from cxrbench.specs import RunSpec, keyed
+from cxrbench.specs import RunSpec, check, keyed
 from cxrbench.tasks.findings import Findings
 from cxrbench.training.randomness import hash_ids, sampler_draws
 
@@ -75,7 +75,7 @@ class Selection:
         if len(placed) < len(own):
             notes.append(f"Images with a place in the task: {len(placed):,} of {len(own):,}.")
         labels = pd.DataFrame(asked.labels[asked.kept], index=placed, columns=list(task.classes))
-        draws = sampler_draws(hash_ids(placed), "subset")
+        draws = sampler_draws(hash_ids(placed.tolist()), "subset")
         kept = self.sampler.subset(labels.to_numpy(), task.classes, draws)
         if not kept.all():
             notes.append(f"The sampler {self.sampler_name} uses {kept.sum():,} of {len(kept):,} images.")
@@ -160,6 +160,47 @@ def selection_of(spec: RunSpec, registry: Registry) -> Selection:
         sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
         definition=make(spec.task, "task", registry),
     )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A data set that was read, and what is selected of it, for a command that looks and makes no run.
+
+    Attributes:
+        dataset: the component, which decodes its images.
+        whole: all that it gives.
+        selection: what was asked for.
+        selected: what is left.
+    """
+
+    dataset: Dataset
+    whole: Collection
+    selection: Selection
+    selected: Selected
+
+
+def read_selected(given: Mapping[str, object], root: Path | None, registry: Registry) -> Reading:
+    """Read a data set and select of it what a run with these settings would use.
+
+    Args:
+        given: fields of :class:`cxrbench.specs.RunSpec` about data; those that are None or missing are as the
+            data set recommends, or the default.
+        root: folder of the data set's files.
+        registry: where components are found.
+
+    Raises:
+        UsageError: a setting is wrong, or a file of labels or exclusions is missing or does not fit.
+        CxrbenchError: the data set cannot be read.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    dataset: Dataset = make(check(asked).dataset, "dataset", registry)
+    # Not specs.resolve, which looks into every component of a run and so imports torch.
+    recommended = {name: value for name, value in dataset.recommend().items() if name in given}
+    selection = selection_of(check({**recommended, **asked}), registry)
+    whole = dataset.read(root)
+    selected = selection.of(whole)
+    selection.require_matches(selected)
+    return Reading(dataset, whole, selection, selected)
 
 
 def read_exclusions(path: Path) -> frozenset[str]:

@@ -38,31 +38,20 @@ def audit(
 ) -> None:
     """Count what is there, and say what is wrong with it."""
     from cxrbench.audit import audit, look_at
-    from cxrbench.options import make
     from cxrbench.report.audit_tables import audit_tables
-    from cxrbench.selection import selection_of
-    from cxrbench.specs import check
+    from cxrbench.selection import read_selected
 
     _check_target(write_exclude, given["exclude"], no_images)
-    registry = output.components().registry
-    asked = {name: value for name, value in given.items() if value is not None}
-    use = check(asked).dataset
-    dataset = make(use, "dataset", registry)
-    # Not specs.resolve, which looks into every component of a run and so imports torch.
-    recommended = {name: value for name, value in dataset.recommend().items() if name in given}
-    selection = selection_of(check({**recommended, **asked}), registry)
-    whole = dataset.read(data_root)
-    selected = selection.of(whole)
-    selection.require_matches(selected)
+    read = read_selected(given, data_root, output.components().registry)
     pixels = None
     if not no_images:
-        pixels = look_at(dataset, data_root, selected.collection.manifest, output.reporter)
-    found = audit(whole, selected, pixels)
+        pixels = look_at(read.dataset, data_root, read.selected.collection.manifest, output.reporter)
+    found = audit(read.whole, read.selected, pixels)
     if write_exclude is not None and pixels is not None:
         from cxrbench.files import write_text
 
         # With those that are excluded already, so that the file replaces the other.
-        left_out = sorted(selection.exclude | pixels.damaged.keys())
+        left_out = sorted(read.selection.exclude | pixels.damaged.keys())
         write_text(write_exclude, "".join(f"{image_id}\n" for image_id in left_out))
     output.document(found.record())
     output.show(*audit_tables(found))

@@ -33,7 +33,7 @@ def read_boxes(path: Path, ids: pd.Index[str]) -> pd.DataFrame:
         raise CxrbenchError(
             f"{path} cannot be read as a table of boxes ({error}); download it again."
         ) from error
-    boxes = boxes[boxes["image_id"].map(set(ids).__contains__)].reset_index(drop=True)
+    boxes = boxes[boxes["image_id"].map(set(ids.tolist()).__contains__)].reset_index(drop=True)
     findings = boxes["finding"].map(lambda text: canonical_finding(str(text)))
     if findings.isna().any():
         unknown = boxes["finding"][findings.isna()].iloc[0]
