@@ -17,9 +17,6 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     metric ``mean``, ``sd`` (of a sample, ddof 1; NaN for fewer than two) and ``n``, the number of seeds
     where the metric is defined.
     """
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        groups.setdefault(canonical_json(_identity(record)), []).append(record)
     shared = ("dataset", "backbone", "loss", "calibrator", "thresholds", "options", "tune", "passport")
     return [
         {
@@ -32,8 +29,16 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 name: _spread([record["metrics"][name] for record in group]) for name in group[0]["metrics"]
             },
         }
-        for group in groups.values()
+        for group in group_runs(records)
     ]
+
+
+def group_runs(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The runs of each system, in the order of their first runs."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(canonical_json(_identity(record)), []).append(record)
+    return list(groups.values())
 
 
 def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
