@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "cxrbench.cli.run:run",
     "list": "cxrbench.cli.listing:list_components",
     "show": "cxrbench.cli.show:show",
+    "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",
