@@ -135,6 +135,7 @@ def enter(
             from cxrbench.files import read_json
 
             figures = read_json(evaluation.folder / "metrics.json")
+            intervals = {"metrics": {}, "per_finding": [], "resamples": resamples.identity}
             write_json(
                 folder / "run.json",
                 {
@@ -147,7 +148,7 @@ def enter(
                     "trained_on": {"dataset": "phantom", "drawn": True, "labels": "l", "label_version": "1"},
                     "created": created,
                     **figures,
-                    **({"sanity": list(sanity)} if replicates else {}),
+                    **({"sanity": list(sanity), "intervals": intervals} if replicates else {}),
                     "artifacts": [evaluation.id],
                 },
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def leaderboard(
 
         files[html] = leaderboard_page(store, boards, shown).encode()
     _write(files)
-    output.document({"boards": boards, "files": [str(path) for path in files]})
+    output.document({"boards": [asdict(board) for board in boards], "files": [str(path) for path in files]})
     tables = leaderboard_tables(boards, shown) if boards else ["The store holds no runs."]
     output.show(*tables, *map(str, files))
 

@@ -48,12 +48,15 @@ METRICS = {
         Metric("macro_specificity", "specificity", finding_figure="specificity"),
         Metric("accuracy", "accuracy"),
         Metric("macro_mcc", "MCC", finding_figure="mcc"),
-        Metric("macro_balanced_accuracy", "balanced accuracy", finding_figure="balanced_accuracy"),
-        Metric("top1", "top-1"),
-        Metric("kappa", "kappa"),
+        Metric("auc_binarized", "balanced accuracy", finding_figure="auc_binarized"),
+        Metric("macro_partial_auc", "partial AUC", finding_figure="partial_auc"),
+        Metric("macro_sens_at_spec90", "sens. at 90% spec.", finding_figure="sens_at_spec90"),
+        Metric("macro_sens_at_spec95", "sens. at 95% spec.", finding_figure="sens_at_spec95"),
+        Metric("macro_net_benefit", "net benefit", finding_figure="net_benefit"),
+        Metric("macro_ece_adaptive", "adaptive ECE", smaller=True, finding_figure="ece_adaptive"),
+        Metric("macro_mce", "MCE", smaller=True, finding_figure="mce"),
         Metric("fnfr", "false no-finding rate", smaller=True),
-        Metric("ranking_loss", "ranking loss", smaller=True),
-        Metric("coverage", "coverage", smaller=True),
+        Metric("coverage_error", "coverage error", smaller=True),
     )
 }
 """By name. A mean over findings is macro."""

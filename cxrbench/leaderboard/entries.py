@@ -79,7 +79,8 @@ def read_entry(root: Path, record: Mapping[str, Any], metrics: Iterable[str], fi
     wanted = {*metrics, *(f"{figure}:{row['finding']}" for row in record["per_finding"])}
     table = parquet.read_table(file, columns=[name for name in schema.names if name in wanted])
     columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
-    return Entry(record, columns, record["passport"]["id"])
+    # Named by the passport and the patients, so that what is not of the same resamples is told.
+    return Entry(record, columns, record["intervals"]["resamples"])
 
 
 def evaluation_folder(root: Path, record: Mapping[str, Any]) -> Path:

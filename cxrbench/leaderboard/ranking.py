@@ -39,7 +39,11 @@ from cxrbench.statistics.systems import combine_seeds, compare_systems
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-_NULL_NAMES = {"prevalence": "always the prevalence", "always_negative": "always negative"}
+NULL_NAMES = {
+    "prevalence": "always the prevalence",
+    "always_negative": "always negative",
+    "most_frequent": "always the most frequent class",
+}
 
 PAIRED = 40
 """Of how many of the best systems each pair is compared; a larger table could not be read."""
@@ -110,7 +114,7 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
         ),
         nulls=tuple(
             Null(
-                _NULL_NAMES.get(null["name"], null["name"]),
+                NULL_NAMES.get(null["name"], null["name"]),
                 {each.name: defined(null["metrics"].get(each.name)) for each in METRICS.values()},
             )
             for null in record["null"]
@@ -247,9 +251,9 @@ def _marks(runs: Sequence[Entry]) -> Iterable[str]:
     if record.get("test_dataset"):
         yield f"trained on {title(record['trained_on']['dataset'], record['trained_on'].get('drawn'))}"
     if record["tune"] == "val":
-        yield "calibration and thresholds fitted on val"
-    if record.get("tune_from_test"):
-        yield "calibration and thresholds fitted on patients of test"
+        yield "fitted on val"
+    if record["spec"].get("tune_from") == "test_patients":
+        yield "fitted on half of the test patients, which are no test any more"
     for pair, count in passport["shared_patients"].items():
         if count:
             yield f"{count:,} patients are in both {pair.replace('/', ' and ')}"

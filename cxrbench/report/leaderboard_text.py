@@ -12,6 +12,7 @@ from cxrbench.leaderboard.columns import COSTS, METRICS
 from cxrbench.report.leaderboard_words import (
     DASH,
     READ,
+    READ_SHORT,
     Cell,
     cells,
     figure,
@@ -126,7 +127,7 @@ def as_latex(boards: Sequence[Board], columns: Sequence[str]) -> str:
                 lines.append("\\addlinespace")
             lines.append(_ampersands([_joined(cell) for cell in row]))
         nulls = [_ampersands(["", name, "", *values]) for name, values in _nulls(board, shown)]
-        caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ}"
+        caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ_SHORT}"
         parts.append(
             "\n".join(
                 (

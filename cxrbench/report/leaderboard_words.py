@@ -11,6 +11,11 @@ from cxrbench.leaderboard.columns import COSTS, METRICS
 
 DASH = "–"
 
+READ_SHORT = (
+    "Means over seeds with 95% intervals over patients and seeds; systems of one group are not shown to differ "
+    "from its first (Holm). Groups of systems with one seed cannot be told."
+)
+
 READ = (
     "Systems are ranked, not runs: a figure is the mean over a system's seeds. Its 95% interval holds what other "
     "patients and other seeds would change. Systems of one group are not shown to differ from the first of the "
@@ -75,7 +80,7 @@ def seeds(system: System) -> str:
 
 def named(system: System) -> str:
     """A system's name, with what must be known of it."""
-    marks = [mark for mark in (system.unplaced, *system.marks) if mark]
+    marks = [mark for mark in (system.unplaced, *system.marks) if mark and mark not in system.name]
     return f"{system.name} ({'; '.join(marks)})" if marks else system.name
 
 

@@ -10,6 +10,10 @@ import numpy as np
 from cxrbench.canonical import canonical_json
 
 
+_FILES = ("labels", "exclude", "file", "tune_file")
+"""Settings that are paths: what the files hold stands in the passport and in keys."""
+
+
 def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The systems among runs, in the order of their first runs.
 
@@ -48,9 +52,9 @@ def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(record: Mapping[str, Any]) -> list[Any]:
     """What runs of one system share. Files of labels and exclusions count by what they hold, not by path."""
     passport = record["passport"]
-    settings = {name: value for name, value in _spec(record).items() if name not in ("labels", "exclude")}
+    settings = {name: value for name, value in _spec(record).items() if name not in _FILES}
     # Old records do not say more of the labels trained on than their version.
-    labels = record.get("trained_on", {}).get("labels", passport["label_version"])
+    labels = (record.get("trained_on") or {}).get("labels", passport["label_version"])
     return [settings, passport["id"], passport.get("roles"), labels]
 
 
