@@ -46,24 +46,28 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens a file: ``open_page(path, **options of the browser's context)``.
 
-    Afterwards the test fails where a page asked for anything but itself, or wrote to the console.
+    Afterwards the test fails where a page asked for anything but itself, or wrote to the console, but for
+    the number of lines given as ``said``.
     """
-    contexts, asked, said = [], [], []
+    contexts, opened, asked, lines = [], [], [], []
+    expected = 0
 
-    def open_(path: Path, **options: Any) -> Page:
-        address = path.resolve().as_uri()
+    def open_(path: Path, *, said: int = 0, **options: Any) -> Page:
+        nonlocal expected
+        expected += said
+        opened.append(path.resolve().as_uri())
         context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(address)
-        assert [url for url in asked if not url.startswith((address, "data:"))] == []
+        page.on("console", lambda message: lines.append(message.text))
+        page.on("pageerror", lambda error: lines.append(str(error)))
+        page.goto(opened[-1])
         return page
 
     yield open_
     for context in contexts:
         context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert said == []
+    assert [url for url in asked if url not in opened and not url.startswith("data:")] == []
+    assert len(lines) == expected, lines

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from browser import browser, open_page  # noqa: F401  (fixtures of all tests)
 from click.testing import CliRunner
 
 from cxrbench.cli.main import main

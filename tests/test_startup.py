@@ -11,7 +11,7 @@ import pytest
 import cxrbench
 
 ROOT = Path(cxrbench.__file__).parents[1]
-HEAVY = ("matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
+HEAVY = ("jinja2", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
 PROBE = """
 import json, sys
 from cxrbench.cli.main import main
@@ -50,6 +50,7 @@ def start(*arguments, **environment):
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["data", "audit", "--help"], "--write-exclude"),
+        (["data", "explore", "--help"], "--format"),
         (["store", "--help"], "gc"),
     ],
 )

@@ -28,7 +28,7 @@ _MOST_PAIRS = 200
 _OVER_PARTS = ("female", "male", "sex_unknown", "pa", "ap", "view_unknown")
 _SECTIONS = (
     ("findings", "Findings"),
-    ("together", "One, or several"),
+    ("together", "Per image, per patient"),
     ("patients", "Sex, age, view"),
     ("roles", "Roles"),
     ("samples", "Samples"),
@@ -115,16 +115,11 @@ def _context(found: Exploration, samples: Samples, charts: Mapping[str, str], na
     return {
         "title": named,
         "subtitle": f"Data exploration; labels {found.label_version}",
-        "sections": _SECTIONS
-        if found.multilabel
-        else [(name, "Images and patients" if name == "together" else head) for name, head in _SECTIONS],
+        "sections": _SECTIONS,
         "facts": [
             ("images", fixed(everyone["images"], 0)),
             ("patients", fixed(everyone["patients"], 0)),
-            (
-                "findings" if found.multilabel else "classes",
-                fixed(len(found.together.drop(columns=NO_FINDING, errors="ignore").columns), 0),
-            ),
+            ("findings", fixed((found.findings["finding"] != NO_FINDING).sum(), 0)),
             ("female", percent(everyone["female_share"], 0)),
             ("AP", percent(everyone["ap_share"], 0)),
             ("median age", fixed(everyone["age_p50"], 0)),

@@ -94,6 +94,7 @@ class Nih:
         rows = rows.assign(age=_ages(rows, odd))
         labels, rows = _labels(rows, lists, odd)
         ids = labels.index
+        used = {image_id: sources[image_id] for image_id in ids.tolist()}
         return Collection(
             name="NIH ChestX-ray14",
             task=Task("multilabel", NIH_FINDINGS),
@@ -105,7 +106,7 @@ class Nih:
                     "view": known_or_none(rows["view"], {"pa": "PA", "ap": "AP"}),
                     "official": lists.official.loc[ids],
                     "role": lists.role.loc[ids],
-                    "source": pd.Series({image_id: sources[image_id] for image_id in ids.tolist()}, dtype="str"),
+                    "source": pd.Series(used, dtype="str"),
                 },
                 index=ids,
             ),
