@@ -99,9 +99,7 @@ def enter(
         lifted = test_set.labels * (signal + between * rng.normal())
         noise = test_set.difficulty + 0.4 * rng.normal(size=test_set.labels.shape)
         probabilities = 1 / (1 + np.exp(1.5 - lifted - noise))
-        points = {
-            name: OperatingPoint(threshold=0.4, feasible=True, reason="") for name in test_set.findings
-        }
+        points = {name: OperatingPoint(threshold=0.4, feasible=True, reason="") for name in test_set.findings}
 
         def make(folder: Path) -> None:
             evaluate.run(
@@ -121,7 +119,9 @@ def enter(
                     test_set.findings, resamples, [Ranking(probabilities, test_set.labels, resamples)]
                 )
                 columns = {"macro_auc": drawn.macro("auc").replicates}
-                columns |= {f"auc:{name}": drawn.finding("auc", name).replicates for name in test_set.findings}
+                columns |= {
+                    f"auc:{name}": drawn.finding("auc", name).replicates for name in test_set.findings
+                }
                 pd.DataFrame(columns, dtype=np.float32).to_parquet(folder / "replicates.parquet")
 
         inputs = {"system": backbone, "seed": seed, "test": test_set.name, "new": replicates}

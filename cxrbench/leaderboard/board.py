@@ -51,7 +51,8 @@ class System:
         figures: by metric.
         findings: by finding, of the figure that the metric is the mean of.
         costs: by name, see :data:`cxrbench.leaderboard.columns.COSTS`; None where not recorded.
-        marks: what whoever reads its figures must know, such as that it was fitted on val.
+        marks: what whoever reads its figures must know, such as that it was fitted on val, where that does
+            not hold for all of its board.
     """
 
     name: str
@@ -101,9 +102,9 @@ class Pair:
         return self.p <= ALPHA
 
     @property
-    def sampled(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+    def every(self) -> bool:
+        """Whether each run of the one is better than each of the other, beyond test sampling."""
+        return self.runs > 0 and self.runs in (self.better, self.worse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class Board:
         patients: of test.
         metric: what systems are ranked by.
         common: what all systems share, in words.
+        marks: what must be known of all of them, as :attr:`System.marks` of one.
         systems: the best first.
         pairs: of the best systems, each with each below it.
         paired: how many systems ``pairs`` covers.
@@ -178,6 +180,7 @@ class Board:
     patients: int
     metric: str
     common: str
+    marks: tuple[str, ...]
     systems: tuple[System, ...]
     pairs: tuple[Pair, ...]
     paired: int

@@ -86,6 +86,8 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
         p_values,
         ALPHA,
     )
+    marks = [tuple(_marks(runs)) for runs in systems]
+    shared = tuple(mark for mark in (marks[0] if marks else ()) if all(mark in each for each in marks))
     record = entries[0].record
     passport = record["passport"]
     return Board(
@@ -96,9 +98,17 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
         patients=passport["patients"]["test"],
         metric=metric.name,
         common=common,
+        marks=shared,
         systems=tuple(
-            _system(runs, name or "these settings", group, why, metric)
-            for runs, name, group, why in zip(systems, names, placed, unplaced, strict=True)
+            _system(
+                runs,
+                name or "these settings",
+                group,
+                why,
+                tuple(mark for mark in each if mark not in shared),
+                metric,
+            )
+            for runs, name, group, why, each in zip(systems, names, placed, unplaced, marks, strict=True)
         ),
         pairs=tuple(_pairs(estimates[:PAIRED], p_values, unplaced, metric)),
         paired=min(PAIRED, len(systems)),
@@ -203,7 +213,14 @@ def _seed_gaps(
             yield SeedGap(place, run_a.run_id, run_b.run_id, gap.value, gap.interval.low, gap.interval.high)
 
 
-def _system(runs: Sequence[Entry], name: str, group: int | None, unplaced: str, metric: Metric) -> System:
+def _system(
+    runs: Sequence[Entry],
+    name: str,
+    group: int | None,
+    unplaced: str,
+    marks: tuple[str, ...],
+    metric: Metric,
+) -> System:
     figure = metric.finding_figure or "auc"
     return System(
         name=name,
@@ -218,7 +235,7 @@ def _system(runs: Sequence[Entry], name: str, group: int | None, unplaced: str, 
         },
         findings={finding: _finding(runs, figure, finding) for finding in runs[0].finding_values(figure)},
         costs={cost: _cost(runs, cost) for cost in COSTS},
-        marks=tuple(_marks(runs)),
+        marks=marks,
     )
 
 

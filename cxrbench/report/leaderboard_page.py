@@ -12,9 +12,10 @@ from cxrbench.report.leaderboard_words import (
     READ,
     cost,
     counted,
+    every_pair,
     figure,
-    heading,
     interval,
+    remarks,
     seed_name,
     shown_columns,
     signed,
@@ -87,11 +88,14 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "label_version": board.label_version,
         "images": board.images,
         "patients": board.patients,
-        "common": board.common,
         "metric": metric.heading,
         "smaller": metric.smaller,
         "columns": [
-            {"name": name, "heading": heading(name), "ranked": name == board.metric, "cost": name in COSTS}
+            {
+                "heading": COSTS[name] if name in COSTS else METRICS[name].heading,
+                "smaller": name in METRICS and METRICS[name].smaller,
+                "ranked": name == board.metric,
+            }
             for name in shown_names
         ],
         "scale": (tick(scale.low), tick(scale.high)),
@@ -112,11 +116,12 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         ],
         "notes": board.notes,
         "verdict": _verdict(board),
+        "every": every_pair(board),
+        "remarks": remarks(board),
         "seeds": _seeds(board),
         "matrix": _matrix(board),
         "findings": _findings(board),
         "findings_of": "AUC" if not metric.finding_figure else metric.heading,
-        "first_seed": min((len(system.members) for system in board.systems), default=0),
     }
 
 
@@ -162,15 +167,16 @@ def _verdict(board: Board) -> str:
         return "No run passes the checks."
     if not placed:
         return (
-            "No system has two seeds, so none can be called better than another: the order below may be that of "
-            "luck with seeds."
+            "No system has two seeds, so none can be called better than another: the order below may be "
+            "that of luck with seeds."
         )
     lead = [system for system in placed if system.group == 1]
     if len(placed) == 1:
         return f"Only {placed[0].name} has several seeds, so there is nothing to compare it with."
     if len(lead) == len(placed):
         return (
-            f"The {len(placed)} systems with several seeds are not shown to differ: their order means nothing."
+            f"The {len(placed)} systems with several seeds are not shown to differ, so their order is no "
+            "ranking."
         )
     first, rest = lead[0].name, len(placed) - len(lead)
     tied = f", not shown to differ from {counted(len(lead) - 1, 'other')}," if len(lead) > 1 else ""
@@ -199,9 +205,9 @@ def _seed_sentence(board: Board, beyond: Sequence[SeedGap]) -> str:
     name = board.systems[widest.system].name
     ends = f"[{signed(widest.low)}, {signed(widest.high)}]"
     return (
-        f"In {len(beyond)} of {counted(len(board.seed_gaps), 'pair')} two seeds of one system differ by more than "
-        f"the patients of this test set explain, by up to {signed(widest.value)} {ends} ({name}). An interval over "
-        "patients alone would take such a difference for one between systems."
+        f"In {len(beyond)} of {counted(len(board.seed_gaps), 'pair')} two seeds of one system differ by more "
+        f"than the patients of this test set explain, most in {name}: {signed(widest.value)} {ends}. An "
+        "interval over patients alone would take such a difference for one between systems."
     )
 
 
@@ -226,9 +232,7 @@ def _matrix(board: Board) -> dict[str, Any] | None:
     if not by_place:
         return None
     widest = max((abs(pair.value) for pair in board.pairs if not math.isnan(pair.value)), default=0.0)
-    cells = [
-        [_matrix_cell(by_place, row, column, widest) for column in range(count)] for row in range(count)
-    ]
+    cells = [[_matrix_cell(by_place, row, column, widest) for column in range(count)] for row in range(count)]
     return {
         "names": [system.name for system in board.systems[:count]],
         "cells": cells,
@@ -250,7 +254,7 @@ def _matrix_cell(
     return {
         "text": signed(value, 3),
         "tone": f"{'up' if value > 0 else 'down'}{math.ceil(4 * abs(value) / widest) if widest else 0}",
-        "mark": "shown" if pair.shown else "sampled" if pair.sampled and not pair.with_seeds else "",
+        "mark": "●" if pair.shown else "○" if pair.every else "",
         "said": _said(pair),
     }
 
@@ -260,7 +264,7 @@ def _said(pair: Pair) -> str:
         return "shown to differ"
     if pair.with_seeds:
         return "not shown to differ"
-    return "seed variance unknown" + (", beyond test sampling" if pair.sampled else "")
+    return "seed variance unknown" + (", beyond test sampling" if pair.every else "")
 
 
 def _pair_row(pair: Pair, board: Board) -> dict[str, Any]:

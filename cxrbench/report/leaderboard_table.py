@@ -12,12 +12,14 @@ from cxrbench.leaderboard.columns import METRICS
 from cxrbench.report.leaderboard_words import (
     READ,
     cells,
+    every_pair,
     figure,
-    heading as column_heading,
+    remarks,
     seed_sentences,
     shown_columns,
     tested,
 )
+from cxrbench.report.leaderboard_words import heading as column_heading
 from cxrbench.report.tables import heading, plain_table
 
 if TYPE_CHECKING:
@@ -37,20 +39,18 @@ def leaderboard_tables(boards: Sequence[Board], columns: Sequence[str]) -> list[
             else:
                 table.add_column(head, justify="right" if place > 2 else "left", no_wrap=True)
         for row in rows:
-            table.add_row(
-                *(f"{cell.text}\n{cell.interval}" if cell.interval else cell.text for cell in row)
-            )
+            table.add_row(*(f"{cell.text}\n{cell.interval}" if cell.interval else cell.text for cell in row))
         table.add_section()
         for null in board.nulls:
             figures = (figure(null.values[name]) if name in METRICS else "" for name in shown)
             table.add_row("", null.name, "", *figures, style="dim")
-        common = [Text(f"all: {board.common}")] if board.common else []
         parts += [
             heading(f"{board.data}: ranked by {column_heading(board.metric)}"),
-            *common,
+            *map(Text, remarks(board)),
             table,
             *([_apart(board)] if board.apart else []),
             *(Text(f"Beyond test sampling: {sentence}.") for sentence in seed_sentences(board)),
+            *([Text(every)] if (every := every_pair(board)) else []),
             *map(Text, board.notes),
             Text(tested(board)),
             Text(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Sequence
 
@@ -15,8 +16,10 @@ from cxrbench.report.leaderboard_words import (
     READ_SHORT,
     Cell,
     cells,
+    every_pair,
     figure,
     heading,
+    remarks,
     seed_sentences,
     shown_columns,
     tested,
@@ -104,14 +107,15 @@ def as_markdown(boards: Sequence[Board], columns: Sequence[str]) -> str:
             *(_pipes([_joined(cell) for cell in row]) for row in rows),
             *(_pipes(["", f"*{name}*", "", *values]) for name, values in _nulls(board, shown)),
         ]
-        remarks = [
-            *([f"All: {board.common}."] if board.common else []),
+        told = [
+            *remarks(board),
             *(f"Not ranked: {run.run_id} ({run.name}): {' '.join(run.reasons)}" for run in board.apart),
             *(f"Beyond test sampling: {sentence}." for sentence in seed_sentences(board)),
+            *([every] if (every := every_pair(board)) else []),
             *board.notes,
             f"{tested(board)}.",
         ]
-        parts += [f"## {_markdown(board.data)}", "\n".join(lines), *map(_markdown, remarks)]
+        parts += [f"## {_markdown(board.data)}", "\n".join(lines), *map(_markdown, told)]
     return "\n\n".join([*parts, READ, "Not for clinical use."]) + "\n"
 
 
@@ -184,4 +188,4 @@ def _one_line(text: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:.6g}"  # noqa: PLR0124
+    return "" if value is None or math.isnan(value) else f"{value:.6g}"

@@ -12,15 +12,16 @@ from cxrbench.leaderboard.columns import COSTS, METRICS
 DASH = "–"
 
 READ_SHORT = (
-    "Means over seeds with 95% intervals over patients and seeds; systems of one group are not shown to differ "
-    "from its first (Holm). Groups of systems with one seed cannot be told."
+    "Means over seeds with 95% intervals over patients and seeds; systems of one group are not shown to "
+    "differ from its first (Holm). Systems of one seed are not placed."
 )
 
 READ = (
-    "Systems are ranked, not runs: a figure is the mean over a system's seeds. Its 95% interval holds what other "
-    "patients and other seeds would change. Systems of one group are not shown to differ from the first of the "
-    f"group (paired test on the same patients, Holm, {ALPHA:.0%}), so their order means nothing. A system of one "
-    "seed is not placed: nothing says what another seed would give, and its interval is of patients alone."
+    "Systems are ranked, not runs: a figure is the mean over a system's seeds. Its 95% interval holds what "
+    "other patients and other seeds would change. Systems of one group are not shown to differ from the first "
+    f"of the group (paired test on the same patients, Holm, {ALPHA:.0%}), so their order means nothing. A "
+    "system of one seed is not placed: nothing says what another seed would give, and its interval is of "
+    "patients alone."
 )
 """How to read a board."""
 
@@ -136,6 +137,28 @@ def seed_sentences(board: Board) -> list[str]:
                 f"{signed(gap.value)} {heading_} [{signed(gap.low)}, {signed(gap.high)}] on the same patients"
             )
     return found
+
+
+def every_pair(board: Board) -> str:
+    """Which systems are better than which in every pair of seeds, yet not shown to be; empty where none."""
+    over: dict[int, list[str]] = {}
+    for pair in board.pairs:
+        if pair.every and pair.with_seeds and not pair.shown:
+            better, worse = (pair.first, pair.second) if pair.better else (pair.second, pair.first)
+            over.setdefault(better, []).append(board.systems[worse].name)
+    if not over:
+        return ""
+    told = "; ".join(f"{board.systems[k].name} over {' and '.join(names)}" for k, names in over.items())
+    return (
+        f"In every pair of seeds one is better beyond test sampling: {told}. So few seeds do not show that "
+        "another seed would be."
+    )
+
+
+def remarks(board: Board) -> list[str]:
+    """What must be known of all systems of a board."""
+    common = [f"All: {board.common}."] if board.common else []
+    return [*common, *(f"All systems: {mark}." for mark in board.marks)]
 
 
 def seed_name(seed: int | None, run_id: str) -> str:

@@ -25,7 +25,7 @@ _GROUPS = {"sex": "sex", "age": "age", "view": "view", "images": "images of the 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A figure with its interval on a scale of 0 to 1,000; what is undefined is None."""
+    """A figure with its interval on a scale of 0 to 500; what is undefined is None."""
 
     at: int | None
     low: int | None
@@ -43,7 +43,8 @@ class Chart:
         lines: path data by the name of its look.
         dots: points, with an index of their size 0 to 3.
         bands: vertical intervals at a place: x, low, high.
-        ends: what stands at the ends of the axes: x low, x high, y low, y high.
+        ends: what stands at the ends of the axes: x low, x high, y low, y high; None where that is 0 and 1
+            whatever is drawn.
         rule: where a horizontal line of reference is; None for none.
         at: where a vertical line is, such as the threshold; None for none.
     """
@@ -51,7 +52,7 @@ class Chart:
     kind: str
     label: str
     lines: dict[str, str]
-    ends: tuple[str, str, str, str] = ("0", "1", "0", "1")
+    ends: tuple[str, str, str, str] | None = None
     dots: tuple[tuple[int, int, int], ...] = ()
     bands: tuple[tuple[int, int, int], ...] = ()
     rule: int | None = None
@@ -60,8 +61,8 @@ class Chart:
 
 def bar(value: float, low: float, high: float, scale: Scale, marks: Sequence[float] = ()) -> Bar:
     """A figure and its interval as they are drawn."""
-    places = (None if math.isnan(each) else scale.place(each) for each in (value, low, high))
-    return Bar(*places, tuple(scale.place(mark) for mark in marks if not math.isnan(mark)))
+    places = [None if math.isnan(each) else scale.place(each) for each in (value, low, high)]
+    return Bar(places[0], places[1], places[2], tuple(scale.place(mark) for mark in marks if not math.isnan(mark)))
 
 
 def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[str, Any]:
@@ -133,10 +134,7 @@ def _metrics(
                     "value": record["metrics"][name],
                     "low": ends.get("low"),
                     "high": ends.get("high"),
-                    **{
-                        null["name"]: null["metrics"].get(name)
-                        for null in record["null"]
-                    },
+                    **{null["name"]: null["metrics"].get(name) for null in record["null"]},
                 }
             )
     return rows
@@ -248,7 +246,11 @@ def _confusion(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "finding": shown(row["finding"]),
         "cells": [
-            (row[name], row[name] / among if among else math.nan, round(10 * row[name] / among) if among else 0)
+            (
+                row[name],
+                row[name] / among if among else math.nan,
+                round(10 * row[name] / among) if among else 0,
+            )
             for name, among in (("tp", present), ("fn", present), ("fp", absent), ("tn", absent))
         ],
     }
@@ -327,7 +329,12 @@ def _subgroups(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
                 "images": row["images"],
                 "patients": row["patients"],
                 "withheld": row["withheld"],
-                "bar": bar(*(defined(row.get(f"auc_gap{end}")) for end in ("", "_low", "_high")), scale),
+                "bar": bar(
+                    defined(row.get("auc_gap")),
+                    defined(row.get("auc_gap_low")),
+                    defined(row.get("auc_gap_high")),
+                    scale,
+                ),
             }
         )
     return {"rows": shown_rows, "scale": (tick(scale.low), tick(scale.high), scale.place(0.0))}
@@ -369,5 +376,3 @@ def _less(whole: float, value: float | None) -> float | None:
 def shown(finding: str) -> str:
     """A finding's name as people write it."""
     return finding.replace("_", " ")
-
-

@@ -9,7 +9,6 @@ import numpy as np
 
 from cxrbench.canonical import canonical_json
 
-
 _FILES = ("labels", "exclude", "file", "tune_file")
 """Settings that are paths: what the files hold stands in the passport and in keys."""
 

@@ -68,8 +68,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def exact(value: float | None) -> str:
-    """What a table sorts a number by; empty where it is undefined."""
-    return "" if value is None or math.isnan(value) else repr(float(value))
+    """What a table sorts a number by, with seven digits; empty where it is undefined."""
+    return "" if value is None or math.isnan(value) else repr(float(f"{value:.7g}"))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Lines of charts as SVG path data: whole numbers in a square of 1,000, each relative to the last."""
+"""Lines of charts as SVG path data: whole numbers in a square of 500, each relative to the last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SIDE = 1000
+SIDE = 500
 """Of the square that a chart is drawn in; what shows it scales it down."""
 
 Values = Sequence[float | None]
