@@ -191,6 +191,24 @@ def register_calibrators(register: Register) -> None:
         version="1",
         summary="Any rising curve of the logit for each finding",
     )
+    register(
+        "beta",
+        "cxrbench.calibrators.beta:Beta",
+        version="1",
+        summary="A logistic curve with other slopes at low and high probabilities, for each finding",
+    )
+    register(
+        "softmax_temperature",
+        "cxrbench.calibrators.softmax_temperature:SoftmaxTemperature",
+        version="1",
+        summary="One temperature for the softmax of a single-label task",
+    )
+    register(
+        "vector",
+        "cxrbench.calibrators.vector:Vector",
+        version="1",
+        summary="A scale and a bias for each class of a single-label task, fitted together",
+    )
 
 
 @hookimpl
@@ -219,6 +237,31 @@ def register_thresholds(register: Register) -> None:
         "cxrbench.thresholds.argmax:Argmax",
         version="1",
         summary="No thresholds: the most probable class, where exactly one is right",
+    )
+    register("f1", "cxrbench.thresholds.f1:F1", version="1", summary="Best F1 over observed probabilities")
+    register(
+        "sensitivity",
+        "cxrbench.thresholds.sensitivity:Sensitivity",
+        version="1",
+        summary="Reaches a sensitivity (0.9), as specific as can be",
+    )
+    register(
+        "specificity",
+        "cxrbench.thresholds.specificity:Specificity",
+        version="1",
+        summary="Reaches a specificity (0.9), as sensitive as can be",
+    )
+    register(
+        "cost",
+        "cxrbench.thresholds.cost:Cost",
+        version="1",
+        summary="Least cost of misses and false calls; most net benefit at fp / (fp + fn)",
+    )
+    register(
+        "prevalence",
+        "cxrbench.thresholds.prevalence:Prevalence",
+        version="1",
+        summary="As many images called as are positive",
     )
 
 

@@ -24,6 +24,9 @@ from cxrbench.store import Step, Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FACTS = ("age", "sex", "view")
+"""Columns of the manifest that subgroups of patients are made of."""
+
 Purpose = Literal["fit", "evaluate"]
 
 
@@ -124,6 +127,10 @@ class Data:
     def patients(self, role: Role) -> pd.Series[str]:
         """The patient of each image of a role, by image id."""
         return self.manifest.loc[self.image_ids(role), "patient_id"]
+
+    def facts(self, role: Role) -> pd.DataFrame:
+        """Age, sex and view of each image of a role, by image id, as the manifest has them."""
+        return self.manifest.loc[self.image_ids(role), list(FACTS)]
 
     def label_step(self, role: Role) -> Step:
         """The step that holds a role's labels; its key follows from their content."""

@@ -94,6 +94,10 @@ class Hashes:
         """Of the patient of each image."""
         return self._once("patients", role, lambda: self.data.patients(role).to_dict())
 
+    def facts(self, role: Role) -> str:
+        """Of what subgroups are made of."""
+        return self._once("facts", role, lambda: self.data.facts(role).to_dict("list"))
+
     def patient_vectors(self, role: Role) -> str:
         """Of what networks see of patients."""
         return self._once("vectors", role, lambda: self.data.patient_vectors(self.data.image_ids(role)))
@@ -170,7 +174,7 @@ def evidence_steps(
     hashes: Hashes,
     registry: Registry,
     calibrators: Mapping[str, Use],
-    test: Data,
+    test: Hashes,
     predictions: dict[Role, Step],
     identity: Mapping[str, Any],
     label: str,
@@ -182,7 +186,7 @@ def evidence_steps(
         hashes: of the data set whose tune role calibration and thresholds are fitted on.
         registry: where versions and defaults of components are looked up.
         calibrators: those that are fitted, the chosen one among them, by name.
-        test: the data set that is tested on: that of ``hashes``, or another.
+        test: of the data set that is tested on: ``hashes`` themselves, or another's.
         predictions: on tune and test.
         identity: what tells runs apart whose figures would be the same, such as passport and data sets.
         label: what names of the run's files start with.
@@ -215,18 +219,20 @@ def evidence_steps(
         {
             "version": evaluate.VERSION,
             "calibrator": spec.calibrator.name,
+            "patients": test.patients("test"),
+            "facts": test.facts("test"),
             **(
                 {}
                 if spec.decision.name == "none"
                 else {"decision": keyed(spec.decision, "decision", registry)}
             ),
         },
-        (thresholds, predictions["test"], test.label_step("test"), *calibrations.values()),
+        (thresholds, predictions["test"], test.data.label_step("test"), *calibrations.values()),
     )
     run = Step(
         RUN_STAGE,
         {"version": publish.VERSION, **identity},
-        (evaluation, data.manifest_step, *((test.manifest_step,) if test is not data else ())),
+        (evaluation, data.manifest_step, *((test.data.manifest_step,) if test.data is not data else ())),
         label=label,
     )
     return Steps(predictions, calibrations, thresholds, evaluation, run)

@@ -37,6 +37,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "temperature": [{}, {"scope": "shared"}],
     "precision_f1": [{}, {"grid": "scores", "infeasible": "best_f1"}, {"min_precision": 1.0}],
     "dynamic": [{}, {"low_f1": 1.0}],
+    "sensitivity": [{}, {"target": 1.0}],
+    "specificity": [{}, {"target": 1.0}],
+    "cost": [{}, {"fn": 0.1, "fp": 5.0}],
 }
 
 

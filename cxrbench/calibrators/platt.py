@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from cxrbench.calibrators.logistic import LEAST_SLOPE, fit_logistic
+
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray, State
-
-_LEAST_SLOPE = 0.01
-"""For each standard deviation of a finding's logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,30 +51,8 @@ class Platt:
 
 def _curve(logits: FloatArray, labels: FloatArray) -> tuple[float, float]:
     """Slope and intercept of one finding, from its logits and labels ``[n]``."""
-    from scipy.optimize import minimize
-    from scipy.special import expit, logit
-
     known = ~np.isnan(labels)
-    x, positive = logits[known].astype("float64"), labels[known] == 1
-    targets = np.where(positive, 1 - 1 / (positive.sum() + 2), 1 / ((~positive).sum() + 2))
-    # In standard deviations, so that the search and the least slope do not depend on the logits' scale.
-    mean, deviation = x.mean(), x.std() or 1.0
-    x = (x - mean) / deviation
-
-    def cross_entropy(curve: FloatArray) -> tuple[float, FloatArray]:
-        scores = curve[0] * x + curve[1]
-        residuals = expit(scores) - targets
-        loss = float((np.logaddexp(0.0, scores) - targets * scores).mean())
-        return loss, np.array([(residuals * x).mean(), residuals.mean()])
-
-    # Convex, so that the one optimum within the bounds is found from anywhere.
-    found = minimize(
-        cross_entropy,
-        x0=[1.0, logit(targets.mean())],
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(_LEAST_SLOPE, None), (None, None)],
-        options={"ftol": 1e-14, "gtol": 1e-9},
-    )
-    slope, intercept = found.x
-    return float(slope / deviation), float(intercept - slope * mean / deviation)
+    x = logits[known].astype("float64")
+    least = np.array([LEAST_SLOPE / (x.std() or 1.0)])
+    (slope,), intercept = fit_logistic(x[None], labels[known] == 1, least)
+    return float(slope), intercept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -53,15 +54,23 @@ class Temperature:
 
 
 def _temperature(logits: FloatArray, labels: FloatArray) -> float:
-    from scipy.optimize import minimize_scalar
-
     known = ~np.isnan(labels)
     signed = np.where(labels[known] == 1, 1.0, -1.0) * logits[known]
 
-    def negative_log_likelihood(log_temperature: float) -> float:
-        return float(np.logaddexp(0.0, -signed * np.exp(-log_temperature)).sum())
+    def negative_log_likelihood(inverse: float) -> float:
+        return float(np.logaddexp(0.0, -signed * inverse).sum())
+
+    return likeliest_temperature(negative_log_likelihood)
+
+
+def likeliest_temperature(negative_log_likelihood: Callable[[float], float]) -> float:
+    """The ``T`` between 0.05 and 20 of the least ``negative_log_likelihood(1 / T)``, which is convex."""
+    from scipy.optimize import minimize_scalar
+
+    def of_log(log_temperature: float) -> float:
+        return negative_log_likelihood(float(np.exp(-log_temperature)))
 
     # The likelihood is log-concave in 1/T, so it has one optimum in log T as well.
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
-    found = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(of_log, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

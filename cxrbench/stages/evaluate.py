@@ -1,215 +1,152 @@
-"""Evaluate: what a run's probabilities and decisions are worth on test."""
+"""Evaluate: what a run's probabilities and decisions are worth on test.
+
+The figures themselves are in :mod:`cxrbench.evaluation`; this writes them down.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cxrbench.files import write_json
-from cxrbench.interfaces import DecisionRule, OperatingPoint
+from cxrbench.canonical import canonical_json
+from cxrbench.evaluation.calibration import (
+    calibration_summary,
+    calibration_table,
+    prior_shift_summary,
+    prior_shift_table,
+)
+from cxrbench.evaluation.cohort import Cohort
+from cxrbench.evaluation.curves import curves, roc_table
+from cxrbench.evaluation.figures import null_rows, overall, per_finding
+from cxrbench.evaluation.optimism import optimism
+from cxrbench.evaluation.pairs import confusion_table, cooccurrence_table
+from cxrbench.evaluation.replicates import resample
+from cxrbench.evaluation.sanity import check_outputs
+from cxrbench.evaluation.subgroups import subgroups_summary, subgroups_table
+from cxrbench.files import write_json, write_text
+from cxrbench.interfaces import DecisionRule
 from cxrbench.matrices import read_matrix, write_matrix
-from cxrbench.statistics.averages import covered, macro, micro_auc, micro_average_precision, weighted
-from cxrbench.statistics.calibration import brier, expected_calibration_error
-from cxrbench.statistics.decisions import (
-    accuracy,
-    confusion,
-    exact_match,
-    f1,
-    hamming_loss,
-    precision,
-    recall,
-    specificity,
-    whole_images,
-)
-from cxrbench.statistics.ranking import (
-    auc,
-    average_precision,
-    label_ranking_average_precision,
-    roc_curve,
-)
-from cxrbench.task import Task
+from cxrbench.stages.threshold import Point
+from cxrbench.statistics.single_label import confusion_matrix
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same probabilities, thresholds and labels give other figures."""
-
-_CURVE_POINTS = 256
 
 
 def run(
     folder: Path,
-    task: Task,
-    image_ids: pd.Index[str],
-    labels: FloatArray,
+    cohort: Cohort,
     rule: DecisionRule,
-    probabilities: FloatArray,
-    points: Mapping[str, OperatingPoint],
+    points: Mapping[str, Point],
+    logits: FloatArray,
     calibrated: Mapping[str, FloatArray],
+    calibrator: str,
     fitted: Mapping[str, int],
     tune_labels: FloatArray,
+    tune_probabilities: FloatArray,
+    min_positives: int,
 ) -> None:
     """Evaluate on test.
 
     Args:
-        folder: gets ``metrics.json``, ``per_finding.csv``, ``calibration.csv``, ``roc.csv`` and
-            ``probabilities.parquet`` (of the test images, without labels).
-        task: classes and decision.
-        image_ids: ``[n]`` of test.
-        labels: ``[n, c]`` of test.
+        folder: gets ``metrics.json``, ``curves.json``, ``replicates.parquet``, the tables
+            ``per_finding.csv``, ``calibration.csv``, ``prior_shift.csv``, ``roc.csv``, ``subgroups.csv``,
+            ``cooccurrence.csv`` and ``confusion.csv`` (instead of the last two ``confusion_matrix.csv``
+            where exactly one class is right), and of the test images, without labels,
+            ``probabilities.parquet`` and ``decisions.parquet``.
+        cohort: the test set.
         rule: what becomes of decisions.
-        probabilities: ``[n, c]``, what decisions are made from.
         points: the operating point of each class.
-        calibrated: probabilities ``[n, c]`` by calibrator, ``none`` being the raw ones.
+        logits: ``[n, c]`` of test, raw.
+        calibrated: probabilities ``[n, c]`` of test by calibrator.
+        calibrator: whose probabilities decisions are made from.
         fitted: for how many classes each calibrator had enough labels to be fitted.
         tune_labels: ``[m, c]``, whose prevalence the null row predicts.
+        tune_probabilities: ``[m, c]``, what thresholds were fitted on.
+        min_positives: how many positives, and negatives, a subgroup needs for its figures to be shown.
     """
+    task, labels, probabilities = cohort.task, cohort.labels, calibrated[calibrator]
     thresholds = np.array([points[name].threshold for name in task.classes])
-    decisions = rule.decide(task.decide(probabilities, thresholds), probabilities, task.classes)
-    table = per_finding(task, labels, probabilities, decisions)
-    table.insert(1, "threshold", thresholds)
-    table.insert(2, "feasible", [points[name].feasible for name in task.classes])
-    table.insert(3, "reason", [points[name].reason for name in task.classes])
-    table.to_csv(folder / "per_finding.csv", index=False)
-    scores = pd.DataFrame(probabilities, index=image_ids, columns=list(task.classes))
-    write_matrix(scores, folder / "probabilities.parquet")
+
+    def decided(scores: FloatArray) -> FloatArray:
+        return rule.decide(task.decide(scores, thresholds), scores, task.classes)
+
+    decisions, tune_decisions = decided(probabilities), decided(tune_probabilities)
+    each = per_finding(task, labels, probabilities, decisions, thresholds)
+    figures = overall(task, labels, probabilities, decisions, each)
+    table = _with_points(each, [points[name] for name in task.classes])
+    resampled = resample(cohort, probabilities, decisions)
     calibration = calibration_table(task, labels, calibrated)
-    calibration.to_csv(folder / "calibration.csv", index=False)
-    roc_table(task, labels, probabilities).to_csv(folder / "roc.csv", index=False)
+    shift = prior_shift_table(task, labels, probabilities, tune_labels)
+    groups = subgroups_table(cohort, probabilities, decisions, min_positives)
+    tables = {
+        "per_finding": table,
+        "calibration": calibration,
+        "prior_shift": shift,
+        "roc": roc_table(task, labels, probabilities),
+        "subgroups": groups,
+    }
+    if task.kind == "singlelabel":
+        matrix = pd.DataFrame(confusion_matrix(decisions, labels), columns=list(task.classes))
+        matrix.insert(0, "truth", task.classes)
+        tables["confusion_matrix"] = matrix
+    else:
+        tables["cooccurrence"] = cooccurrence_table(task, labels, decisions)
+        tables["confusion"] = confusion_table(task, labels, decisions)
+    for name, each_table in tables.items():
+        each_table.to_csv(folder / f"{name}.csv", index=False)
+    for name, values in {"probabilities": probabilities, "decisions": decisions}.items():
+        of_images = pd.DataFrame(values, index=cohort.image_ids, columns=list(task.classes))
+        write_matrix(of_images, folder / f"{name}.parquet")
+    resampled.table().to_parquet(folder / "replicates.parquet", index=False)
+    raw = task.probabilities(logits) if calibrator != "none" else None
+    # One line: of many short numbers, indentation would be most of the file.
+    write_text(folder / "curves.json", canonical_json(curves(task, labels, probabilities, raw)) + "\n")
     write_json(
         folder / "metrics.json",
         {
-            "metrics": overall(labels, probabilities, decisions),
+            "metrics": figures,
             "per_finding": table.to_dict("records"),
-            "null": null_rows(labels, tune_labels),
-            "calibration": {
-                name: {
-                    "macro_ece": macro(rows["ece"].to_numpy()),
-                    "macro_brier": macro(rows["brier"].to_numpy()),
-                    "fitted": fitted[name],
-                }
-                for name, rows in ((n, calibration[calibration["calibrator"] == n]) for n in calibrated)
-            },
+            "intervals": resampled.intervals(),
+            "sanity": check_outputs(task, labels, logits, resampled.overall()["macro_auc"].interval()),
+            "subgroups": subgroups_summary(groups),
+            "optimism": optimism(
+                task,
+                tune={
+                    "labels": tune_labels,
+                    "probabilities": tune_probabilities,
+                    "decisions": tune_decisions,
+                },
+                test={"labels": labels, "probabilities": probabilities, "decisions": decisions},
+            ),
+            "prior_shift": prior_shift_summary(shift),
+            "null": null_rows(task, labels, tune_labels),
+            "calibration": calibration_summary(calibration, fitted),
         },
     )
 
 
-def overall(labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> dict[str, float]:
-    """Every figure over all findings; averages leave out undefined ones, ``*_findings`` counts the rest."""
-    positives = (labels == 1).sum(axis=0).astype(np.float64)
-    each = confusion(decisions, labels)
-    total = each.pooled()
-    aucs, aps, f1s = auc(probabilities, labels), average_precision(probabilities, labels), f1(each)
-    return {
-        "macro_auc": macro(aucs),
-        "micro_auc": micro_auc(probabilities, labels),
-        "weighted_auc": weighted(aucs, positives),
-        "macro_ap": macro(aps),
-        "micro_ap": micro_average_precision(probabilities, labels),
-        "weighted_ap": weighted(aps, positives),
-        "macro_f1": macro(f1s),
-        "micro_f1": float(f1(total)[0]),
-        "weighted_f1": weighted(f1s, positives),
-        "macro_precision": macro(precision(each)),
-        "micro_precision": float(precision(total)[0]),
-        "macro_recall": macro(recall(each)),
-        "micro_recall": float(recall(total)[0]),
-        "macro_specificity": macro(specificity(each)),
-        "exact_match": exact_match(decisions, labels),
-        "hamming_loss": hamming_loss(decisions, labels),
-        "accuracy": float(accuracy(total)[0]),
-        "lrap": label_ranking_average_precision(probabilities, labels),
-        "macro_brier": macro(brier(probabilities, labels)),
-        "macro_ece": macro(expected_calibration_error(probabilities, labels)),
-        "auc_findings": covered(aucs),
-        "f1_findings": covered(f1s),
-        "decided_findings": int((~np.isnan(decisions).all(axis=0)).sum()),
-        "images": len(labels),
-        "exact_match_images": whole_images(decisions, labels),
-    }
-
-
-def per_finding(
-    task: Task, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray
-) -> pd.DataFrame:
-    """One row a finding; counts are of images whose label is known and whose decision is made."""
-    counts = confusion(decisions, labels)
-    return pd.DataFrame(
-        {
-            "finding": task.classes,
-            "auc": auc(probabilities, labels),
-            "ap": average_precision(probabilities, labels),
-            "f1": f1(counts),
-            "precision": precision(counts),
-            "recall": recall(counts),
-            "specificity": specificity(counts),
-            "accuracy": accuracy(counts),
-            "brier": brier(probabilities, labels),
-            "ece": expected_calibration_error(probabilities, labels),
-            "n_pos": (labels == 1).sum(axis=0),
-            "n_neg": (labels == 0).sum(axis=0),
-            "n_unknown": np.isnan(labels).sum(axis=0),
-            "tp": counts.tp,
-            "fp": counts.fp,
-            "tn": counts.tn,
-            "fn": counts.fn,
-        }
-    )
-
-
-def calibration_table(task: Task, labels: FloatArray, calibrated: Mapping[str, FloatArray]) -> pd.DataFrame:
-    """ECE and Brier score of each finding, raw and after each calibrator."""
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "calibrator": name,
-                    "finding": task.classes,
-                    "ece": expected_calibration_error(probabilities, labels),
-                    "brier": brier(probabilities, labels),
-                }
-            )
-            for name, probabilities in calibrated.items()
-        ],
-        ignore_index=True,
-    )
-
-
-def null_rows(labels: FloatArray, tune_labels: FloatArray) -> list[dict[str, Any]]:
-    """What a network must beat: each image scored with tune's prevalence, and no finding scored or called.
-
-    The first makes no decisions; figures that need them are NaN.
-    """
-    with np.errstate(invalid="ignore"):
-        prevalence = (tune_labels == 1).sum(axis=0) / (~np.isnan(tune_labels)).sum(axis=0)
-    scores = np.broadcast_to(prevalence, labels.shape)
-    undecided, never = np.full_like(labels, np.nan), np.zeros_like(labels)
-    return [
-        {"name": "prevalence", "metrics": overall(labels, scores, undecided)},
-        {"name": "always_negative", "metrics": overall(labels, never, never)},
-    ]
-
-
-def roc_table(task: Task, labels: FloatArray, probabilities: FloatArray) -> pd.DataFrame:
-    """ROC curves, long, at most 256 points each, at even steps along the curve."""
-    tables = []
-    for column, name in enumerate(task.classes):
-        fpr, tpr, thresholds = roc_curve(probabilities[:, column], labels[:, column])
-        steps = np.linspace(0, len(fpr) - 1, min(len(fpr), _CURVE_POINTS))
-        chosen = np.unique(steps.round().astype(int))
-        tables.append(
-            pd.DataFrame(
-                {"finding": name, "fpr": fpr[chosen], "tpr": tpr[chosen], "threshold": thresholds[chosen]}
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+def _with_points(each: pd.DataFrame, points: list[Point]) -> pd.DataFrame:
+    """The table with each finding's operating point behind its name."""
+    table = each.copy()
+    for place, name in enumerate(("threshold", "low", "high", "feasible", "reason"), start=1):
+        column = name if name not in ("low", "high") else f"threshold_{name}"
+        table.insert(place, column, [getattr(point, name) for point in points])
+    return table
 
 
 def read_probabilities(folder: Path) -> FloatArray:
     """The probabilities ``[n, c]`` that decisions are made from, in the order of test's image ids."""
     return read_matrix(folder / "probabilities.parquet")
+
+
+def read_decisions(folder: Path) -> FloatArray:
+    """The decisions ``[n, c]``, in the same order."""
+    return read_matrix(folder / "decisions.parquet")

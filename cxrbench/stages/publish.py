@@ -15,12 +15,13 @@ import tomli_w
 
 from cxrbench.data import Data, Passport
 from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.sanity import check_leaks
 from cxrbench.files import read_json, write_json, write_text
-from cxrbench.interfaces import OperatingPoint
 from cxrbench.options import Use
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
+from cxrbench.stages.threshold import Point
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from cxrbench.interfaces import FloatArray
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the files of a run change."""
 
 SCHEMA_VERSION = 1
@@ -109,6 +110,8 @@ def run(
     :class:`cxrbench.collection.Collection`. Where it is tested on another data set, ``not_in_test`` are the
     findings that this one lacks, ``not_trained`` those that only it has.
     """
+    evaluated = read_json(evaluation.folder / "metrics.json")
+    evaluated["sanity"] += check_leaks(data["passport"]["shared_patients"])
     write_json(
         folder / "run.json",
         {
@@ -119,7 +122,8 @@ def run(
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **read_json(evaluation.folder / "metrics.json"),
+            **evaluated,
+            "evaluation": f"artifacts/{evaluation.id}",
             "listed": dict(listed),
             "notes": list(notes),
             "artifacts": list(artifacts),
@@ -130,7 +134,7 @@ def run(
         shutil.copyfile(origin.epochs, folder / "epochs.csv")
     for artifact, names in (
         (threshold, ("thresholds.json",)),
-        (evaluation, ("per_finding.csv", "calibration.csv", "roc.csv")),
+        (evaluation, (path.name for path in sorted(evaluation.folder.glob("*.csv")))),
     ):
         for name in names:
             shutil.copyfile(artifact.folder / name, folder / name)
@@ -170,7 +174,7 @@ def examples_of(
     pixels: Callable[[str], NDArray[np.uint8]],
     labels: FloatArray,
     probabilities: FloatArray,
-    points: Mapping[str, OperatingPoint],
+    points: Mapping[str, Point],
 ) -> list[Example]:
     """Eight test images, the same for every run on a test set: six with a finding, two without.
 

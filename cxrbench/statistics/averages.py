@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.statistics.ranking import auc, average_precision
+from cxrbench.statistics.undefined import mean_defined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 def macro(values: FloatArray) -> float:
     """Mean of the defined values of ``[c]``; NaN where none is."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+    return mean_defined(values)
 
 
 def covered(values: FloatArray) -> int:

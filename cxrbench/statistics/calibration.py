@@ -1,4 +1,4 @@
-"""How far probabilities are from the rates observed: Brier score and its parts, calibration errors."""
+"""How far probabilities are from the rates observed: Brier score, its parts, calibration errors, diagrams."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy.stats import norm
 
 from cxrbench.statistics.undefined import known_cells, ratio
 
@@ -164,6 +165,55 @@ def maximum_calibration_error(
     gaps, count = _gaps(probabilities, labels, bins, binning)
     largest: FloatArray = np.abs(ratio(gaps, count)).max(axis=1, initial=-np.inf, where=count > 0)
     return np.where(count.sum(axis=1) > 0, largest, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What a reliability diagram shows of each class and bin, ``[c, bins]`` each; NaN where a bin is empty.
+
+    Attributes:
+        count: int64, images.
+        probability: float64, their mean probability.
+        rate: float64, the share of positives among them.
+        low: float64, lower end of the interval of the rate.
+        high: float64, upper end of it.
+    """
+
+    count: IntArray
+    probability: FloatArray
+    rate: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def reliability(
+    probabilities: NDArray[Any],
+    labels: NDArray[Any],
+    bins: int = 15,
+    binning: Binning = "width",
+    level: float = 0.95,
+) -> Reliability:
+    """Mean probability and observed rate over bins, with Wilson's interval of the rate.
+
+    The interval takes images for independent, so it is too narrow where patients have many. Wilson,
+    "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+
+    Args:
+        probabilities: ``[n, c]`` in 0..1.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        bins: how many.
+        binning: ``width`` or ``mass``, see :data:`Binning`.
+        level: of the interval.
+    """
+    known = known_cells(probabilities, labels)
+    cells = bin_cells(probabilities, known, bins, binning)
+    p, y = probabilities[known].astype(np.float64), labels[known].astype(np.float64)
+    count, p_sum, y_sum = (_totals(cells, known, bins, weights) for weights in (None, p, y))
+    rate, z2 = ratio(y_sum, count), float(norm.ppf((1 + level) / 2)) ** 2
+    n = np.maximum(count, 1)
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    reach = np.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return Reliability(count.astype(np.int64), ratio(p_sum, count), rate, centre - reach, centre + reach)
 
 
 def bin_cells(

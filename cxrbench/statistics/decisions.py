@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.statistics.sweep import sweep_grid
-from cxrbench.statistics.undefined import ratio
+from cxrbench.statistics.undefined import mean_defined, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,11 @@ def accuracy(counts: Confusion) -> FloatArray:
 
 
 def balanced_accuracy(counts: Confusion) -> FloatArray:
-    """Mean of sensitivity and specificity ``[c]``, NaN where there is no positive or no negative."""
+    """Mean of sensitivity and specificity ``[c]``, NaN where there is no positive or no negative.
+
+    It is the AUC of the decisions themselves (0 and 1 taken for scores), which some papers report as the
+    AUC of a binarised prediction.
+    """
     return (recall(counts) + specificity(counts)) / 2
 
 
@@ -100,6 +104,19 @@ def mcc(counts: Confusion) -> FloatArray:
     # Decisions that are all the same leave a covariance of 0, over whatever is not 0.
     called = np.maximum(np.sqrt(tp + fp) * np.sqrt(tn + fn), 1)
     return ratio(tp * tn - fp * fn, labelled * called)
+
+
+def cohen_kappa(counts: Confusion) -> FloatArray:
+    """Cohen's kappa ``[c]``: agreement of decisions and labels beyond chance.
+
+    ``2 (tp tn - fp fn) / ((tp + fp) (fp + tn) + (tp + fn) (fn + tn))``: 1 where they agree everywhere, 0
+    where as often as calls and labels that know nothing of each other. NaN where there is no positive or no
+    negative. Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
+    """
+    tp, fp, tn, fn = (np.asarray(x, np.float64) for x in (counts.tp, counts.fp, counts.tn, counts.fn))
+    both = (tp + fn > 0) & (fp + tn > 0)
+    by_chance = (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn)
+    return ratio(2 * (tp * tn - fp * fn), np.where(both, by_chance, 0))
 
 
 def net_benefit(counts: Confusion, threshold: float | FloatArray) -> FloatArray:
@@ -146,7 +163,12 @@ def decision_curve(
 
 
 def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Share of images with every class decided right (subset accuracy).
+    """Share of images with every class decided right (subset accuracy): the mean of :func:`exact_matches`."""
+    return mean_defined(exact_matches(decisions, labels))
+
+
+def exact_matches(decisions: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Whether every class of an image is decided right.
 
     Over the classes that have a decision, and the images that :func:`whole_images` counts.
 
@@ -155,17 +177,55 @@ def exact_match(decisions: NDArray[Any], labels: NDArray[Any]) -> float:
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no class or no image is left.
+        float64 ``[n]``, 1 or 0; NaN for images that do not count, and for all where no class has decisions.
     """
     decided, whole = _whole(decisions, labels)
-    right = (decisions == labels)[whole][:, decided]
-    return float(right.all(axis=1).mean()) if right.size else float("nan")
+    right = (decisions == labels)[:, decided].all(axis=1)
+    return np.where(whole & decided.any(), right, np.nan)
 
 
 def whole_images(decisions: NDArray[Any], labels: NDArray[Any]) -> int:
     """How many images have a known label and a decision for every class that has decisions at all."""
     decided, whole = _whole(decisions, labels)
     return int(whole.sum()) if decided.any() else 0
+
+
+def false_no_finding_rate(
+    decisions: NDArray[Any], labels: NDArray[Any], no_finding: int | None = None
+) -> float:
+    """FNFR: share of the images with a finding that are passed as having none, see :func:`passed_as_healthy`.
+
+    What Seyyed-Kalantari et al., "Underdiagnosis Bias of Artificial Intelligence Algorithms Applied to Chest
+    Radiographs in Under-served Patient Populations", 2021, call the underdiagnosis rate. NaN where no image
+    with a finding is left.
+    """
+    return mean_defined(passed_as_healthy(decisions, labels, no_finding))
+
+
+def passed_as_healthy(
+    decisions: NDArray[Any], labels: NDArray[Any], no_finding: int | None = None
+) -> FloatArray:
+    """Whether an image with a finding is passed as having none.
+
+    Args:
+        decisions: ``[n, c]``, 1, 0 or NaN (undecided).
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        no_finding: the column of a class "No Finding", where the task has one: of the images whose label
+            there is 0, those for which it is called. None: of the images with a label 1 in a class that has
+            decisions, those for which no class is called. An image for which none is called while one is
+            undecided is left out.
+
+    Returns:
+        float64 ``[n]``, 1 or 0; NaN for images that do not count.
+    """
+    if no_finding is not None:
+        called = decisions[:, no_finding]
+        return np.where((labels[:, no_finding] == 0) & ~np.isnan(called), called == 1, np.nan)
+    decided = ~np.isnan(decisions).all(axis=0)
+    any_called = (decisions == 1).any(axis=1)
+    certain = any_called | ~np.isnan(decisions[:, decided]).any(axis=1)
+    ill = (labels[:, decided] == 1).any(axis=1) & certain
+    return np.where(ill, ~any_called, np.nan)
 
 
 def hamming_loss(decisions: NDArray[Any], labels: NDArray[Any]) -> float:

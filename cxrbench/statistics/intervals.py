@@ -49,13 +49,28 @@ def percentile_interval(replicates: FloatArray, level: float = 0.95) -> Interval
     In simulated studies 95% intervals of AUCs .65 to .9 held the truth in 93.4 to 94.1% with 40 positives of
     400 patients, and in 93.7 to 94.3% with 150 positive images of 300 patients.
     """
-    defined = replicates[~np.isnan(replicates)]
-    undefined = replicates.size - defined.size
-    if not defined.size or undefined > MAX_UNDEFINED * replicates.size:
-        low = high = math.nan
-    else:
-        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return Interval(low, high, level, "percentile", replicates.size, undefined)
+    low, high = percentile_bounds(replicates, level)
+    undefined = int(np.isnan(replicates).sum())
+    return Interval(float(low), float(high), level, "percentile", replicates.size, undefined)
+
+
+def percentile_bounds(replicates: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Both ends ``[...]`` of :func:`percentile_interval` for each of many figures' replicates ``[..., B]``."""
+    ascending = np.sort(replicates, axis=-1)  # undefined ones last
+    size = replicates.shape[-1]
+    defined = size - np.isnan(ascending).sum(axis=-1)
+    enough = (defined > 0) & (size - defined <= MAX_UNDEFINED * size)
+
+    def quantile(share: float) -> FloatArray:
+        place = share * np.maximum(defined - 1, 0)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(defined - 1, 0))
+        start, end = (
+            np.take_along_axis(ascending, each[..., None], axis=-1)[..., 0] for each in (below, above)
+        )
+        return np.where(enough, start + (end - start) * (place - below), np.nan)
+
+    return quantile((1 - level) / 2), quantile((1 + level) / 2)
 
 
 def normal_interval(estimate: float, variance: float, level: float = 0.95) -> Interval:

@@ -1,4 +1,7 @@
-"""How well scores rank: AUC, whole and partial; average precision; the ROC curve; rankings of labels."""
+"""How well scores rank: AUC, whole and partial; average precision; ROC and PR curves; rankings of labels.
+
+Of a single-label task, figures of ``[n, c]`` are those of each class against the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.statistics.sweep import sweep_scores
-from cxrbench.statistics.undefined import known_cells, ratio
+from cxrbench.statistics.undefined import mean_defined, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,13 +146,42 @@ def roc_curve(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArray, F
     return fpr[::-1], tpr[::-1], thresholds[::-1]
 
 
+def precision_recall_curve(
+    scores: NDArray[Any], labels: NDArray[Any]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Precision-recall curve of one class: precision, recall and threshold of each point.
+
+    In the order of :func:`roc_curve`. :func:`average_precision` is the sum of each point's precision times
+    the recall that it gains over the point before; a straight line between two points is not on the curve.
+
+    Args:
+        scores: ``[n]``, larger means more likely positive.
+        labels: ``[n]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        Three float64 arrays ``[m]``: precision 1 and recall 0 with threshold inf (nothing is called, and by
+        convention nothing wrongly), then one point for each distinct score, descending. Recall is NaN where
+        the class has no positive.
+    """
+    swept = sweep_scores(scores[:, None], labels[:, None])
+    thresholds, rows = np.unique(swept.thresholds[:, 0], return_index=True)
+    precision = swept.precision[rows, 0]
+    precision[-1] = 1.0
+    recall = ratio(swept.tp[rows, 0], swept.positives)
+    return precision[::-1], recall[::-1], thresholds[::-1]
+
+
 def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Label-ranking average precision over images.
+    """Mean of :func:`label_ranking_precisions` over images; NaN where none is defined."""
+    return mean_defined(label_ranking_precisions(scores, labels))
+
+
+def label_ranking_precisions(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """Label-ranking average precision of each image.
 
     For each positive label of an image: of the labels that score at least as high, the share that is
-    positive; averaged over the image's positive labels, then over images. As in scikit-learn, an image
-    without any positive counts 1.0, so a set with many such images scores high whatever the ranking.
-    Images with an unknown label are left out.
+    positive; averaged over the image's positive labels. As in scikit-learn, an image without any positive
+    has 1.0, so a set with many such images scores high whatever the ranking.
 
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
 
@@ -158,27 +190,50 @@ def label_ranking_average_precision(scores: NDArray[Any], labels: NDArray[Any]) 
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
 
     Returns:
-        NaN where no image is left or where one that is left has a score that is not finite.
+        float64 ``[n]``; NaN for an image with an unknown label, and for all where one of the others has a
+        score that is not finite.
     """
-    ranked = _whole_images(scores, labels)
-    if ranked is None:
-        return float("nan")
-    scores, positive = ranked
+    whole, scores, positive = _whole_images(scores, labels)
     total = np.zeros(len(scores))
     # One class at a time keeps the memory at [n, c].
     for column in range(scores.shape[1]):
         at_least = scores >= scores[:, [column]]
-        share = (at_least & positive).sum(axis=1) / at_least.sum(axis=1)
+        share = (at_least & positive).sum(axis=1) / np.maximum(at_least.sum(axis=1), 1)
         total += np.where(positive[:, column], share, 0.0)
     count = positive.sum(axis=1)
-    return float(np.where(count > 0, total / np.maximum(count, 1), 1.0).mean())
+    return _spread(whole, np.where(count > 0, total / np.maximum(count, 1), 1.0))
 
 
 def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """How far one must go down an image's ranked labels, on average, to find all its positive ones.
+    """Mean of :func:`coverages` over images; NaN where none is defined."""
+    return mean_defined(coverages(scores, labels))
 
-    For each image: the number of labels that score at least as high as its lowest positive one; 0 where it
-    has none, as in scikit-learn. Images with an unknown label are left out.
+
+def coverages(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+    """How far one must go down each image's ranked labels to find all its positive ones.
+
+    The number of labels that score at least as high as the image's lowest positive one; 0 where it has none,
+    as in scikit-learn.
+
+    Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
+
+    Args:
+        scores: ``[n, c]``, comparable between classes.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        float64 ``[n]``, NaN as in :func:`label_ranking_precisions`.
+    """
+    whole, scores, positive = _whole_images(scores, labels)
+    lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return _spread(whole, (scores >= lowest).sum(axis=1))
+
+
+def label_ranking_loss(scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of pairs of a positive and a negative label that an image ranks wrongly, averaged over images.
+
+    A tie is wrong; an image without such a pair counts 0, both as in scikit-learn. Images with an unknown
+    label are left out.
 
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", 2010.
 
@@ -189,19 +244,31 @@ def coverage_error(scores: NDArray[Any], labels: NDArray[Any]) -> float:
     Returns:
         NaN where no image is left or where one that is left has a score that is not finite.
     """
-    ranked = _whole_images(scores, labels)
-    if ranked is None:
-        return float("nan")
-    scores, positive = ranked
-    lowest = np.where(positive, scores, np.inf).min(axis=1, keepdims=True)
-    return float((scores >= lowest).sum(axis=1).mean())
+    whole, scores, positive = _whole_images(scores, labels)
+    wrong = np.zeros(len(scores))
+    # One class at a time keeps the memory at [n, c].
+    for column in range(scores.shape[1]):
+        above = ((scores >= scores[:, [column]]) & ~positive).sum(axis=1)
+        wrong += np.where(positive[:, column], above, 0)
+    pairs = positive.sum(axis=1) * (~positive).sum(axis=1)
+    return mean_defined(_spread(whole, wrong / np.maximum(pairs, 1)))
 
 
 def _whole_images(
     scores: NDArray[Any], labels: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[np.bool_]] | None:
-    """Scores and positives of images without an unknown label; None where no image or ranking is left."""
+) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[np.bool_]]:
+    """Which images ``[n]`` have no unknown label, and their scores and positives.
+
+    None of them where one that has none has a score that is not finite.
+    """
     whole = ~np.isnan(labels).any(axis=1)
-    if not whole.any() or not known_cells(scores[whole], labels[whole]).all():
-        return None
-    return scores[whole], labels[whole] == 1
+    if not np.isfinite(scores[whole]).all():
+        whole = np.zeros_like(whole)
+    return whole, scores[whole], labels[whole] == 1
+
+
+def _spread(whole: NDArray[np.bool_], values: NDArray[Any]) -> FloatArray:
+    """The values at their images ``[n]``, NaN at the others."""
+    spread: FloatArray = np.full(len(whole), np.nan)
+    spread[whole] = values
+    return spread

@@ -29,3 +29,9 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> FloatArray:
     quotient: FloatArray = np.full(top.shape, np.nan)
     np.divide(top, bottom, out=quotient, where=bottom != 0)
     return quotient
+
+
+def mean_defined(values: FloatArray) -> float:
+    """Mean of the values that are defined; NaN where none is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")

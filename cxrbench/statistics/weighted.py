@@ -8,6 +8,7 @@ functions of the same name give for the whole set.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 class Statistic(Protocol):
     """Figures of each class as functions of how often each patient counts."""
 
-    names: ClassVar[tuple[str, ...]]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its figures."""
+        ...
 
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Figures ``[len(names), c, b]`` for weights ``[clusters, b]``: adding up to ``clusters``."""
@@ -134,8 +138,8 @@ class Calibration:
         classes, clusters = known.shape[1], resamples.clusters
         rows, columns = resamples.rows[np.nonzero(known)[0]], np.nonzero(known)[1]
         gaps = (probabilities[known] - labels[known]).astype(np.float64)
-        self._known = _counts(columns, rows, (classes, clusters))
-        self._squares = _matrix(columns, rows, gaps**2, (classes, clusters))
+        self._known = _totals(columns, rows, (classes, clusters))
+        self._squares = _totals(columns, rows, (classes, clusters), gaps**2)
         self._gaps = _matrix(bin_cells(probabilities, known, bins), rows, gaps, (classes * bins, clusters))
 
     def __call__(self, weights: FloatArray) -> FloatArray:
@@ -167,7 +171,7 @@ class Decisions:
         self._counts = []
         for cell in cells:
             rows, columns = np.nonzero(cell)
-            self._counts.append(_counts(columns, resamples.rows[rows], shape))
+            self._counts.append(_totals(columns, resamples.rows[rows], shape))
 
     def confusion(self, weights: FloatArray) -> of_counts.Confusion:
         """The confusion matrices of each class and resample, ``[c, b]``."""
@@ -177,6 +181,53 @@ class Decisions:
         """Figures ``[7, c, b]``."""
         counts = self.confusion(weights)
         return np.stack([getattr(of_counts, name)(counts) for name in self.names])
+
+
+class Pooled:
+    """Figures of the decisions of all classes together, as if they were one (micro averages).
+
+    Thresholds are held fixed, as in :class:`Decisions`.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("micro_precision", "micro_recall", "micro_f1", "hamming_loss")
+
+    def __init__(self, decisions: NDArray[Any], labels: NDArray[Any], resamples: Resamples) -> None:
+        """Count ``decisions`` ``[n, c]`` (1, 0 or NaN, undecided) against ``labels`` ``[n, c]``."""
+        called, spared = decisions == 1, decisions == 0
+        positive, negative = labels == 1, labels == 0
+        cells = (called & positive, called & negative, spared & negative, spared & positive)
+        self._counts = [
+            np.bincount(resamples.rows, cell.sum(axis=1), resamples.clusters)[None] for cell in cells
+        ]
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Figures ``[4, 1, b]``."""
+        counts = of_counts.Confusion(*((each @ weights).astype(np.int64) for each in self._counts))
+        return np.stack(
+            [
+                of_counts.precision(counts),
+                of_counts.recall(counts),
+                of_counts.f1(counts),
+                1 - of_counts.accuracy(counts),
+            ]
+        )
+
+
+class Means:
+    """Figures that are the mean over images of something, such as whether all classes are decided right."""
+
+    def __init__(self, values: Mapping[str, FloatArray], resamples: Resamples) -> None:
+        """``values`` are ``[n]`` by the figure's name; NaN where an image does not count."""
+        self.names = tuple(values)
+        defined = [~np.isnan(each) for each in values.values()]
+        zeroed = [np.nan_to_num(each) for each in values.values()]
+        rows, clusters = resamples.rows, resamples.clusters
+        self._counts = np.array([np.bincount(rows, each, clusters) for each in defined])
+        self._sums = np.array([np.bincount(rows, each, clusters) for each in zeroed])
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Means ``[len(names), 1, b]``."""
+        return ratio(self._sums @ weights, self._counts @ weights)[:, None]
 
 
 def _running_sum(values: NDArray[Any]) -> NDArray[Any]:
@@ -192,6 +243,14 @@ def _running_sum(values: NDArray[Any]) -> NDArray[Any]:
         blocks[:, row] += blocks[:, row - 1]
     blocks[1:] += blocks[:-1, -1].cumsum(axis=0)[:, None]
     return blocks.reshape(-1, width)[:rows]
+
+
+def _totals(
+    rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], values: FloatArray | None = None
+) -> FloatArray:
+    """What falls on each place of a matrix with few rows, added up (counted where there are no values)."""
+    totals = np.bincount(rows * shape[1] + columns, values, shape[0] * shape[1])
+    return totals.reshape(shape).astype(np.float64)
 
 
 def _counts(

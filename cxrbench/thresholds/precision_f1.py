@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.statistics.sweep import Sweep, sweep_grid, sweep_scores
+from cxrbench.thresholds.missing import no_threshold
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -93,9 +94,7 @@ class PrecisionF1:
         points = []
         for c in column:
             if swept.positives[c] == 0:
-                points.append(
-                    OperatingPoint(np.nan, feasible=False, reason="no positive to fit on: no threshold")
-                )
+                points.append(no_threshold("no positive"))
             elif feasible[c]:
                 points.append(OperatingPoint(float(thresholds[c])))
             elif infeasible == "best_f1":

@@ -10,6 +10,7 @@ import numpy as np
 
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.statistics.sweep import sweep_scores
+from cxrbench.thresholds.missing import missing
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -41,18 +42,9 @@ class Youden:
         row = len(j) - 1 - j[::-1].argmax(axis=0)
         points = []
         for column, best in enumerate(row):
-            absent = _absent(int(swept.positives[column]), int(swept.negatives[column]))
-            if absent:
-                points.append(OperatingPoint(_HALF, feasible=False, reason=f"{absent} to fit on: 0.5"))
+            if lacking := missing(swept, column):
+                points.append(OperatingPoint(_HALF, feasible=False, reason=f"{lacking} to fit on: 0.5"))
             else:
                 reason = "" if j[best, column] > 0 else "no threshold is better than chance (J = 0)"
                 points.append(OperatingPoint(float(swept.thresholds[best, column]), reason=reason))
         return points
-
-
-def _absent(positives: int, negatives: int) -> str:
-    if positives and negatives:
-        return ""
-    if positives or negatives:
-        return "no negative" if positives else "no positive"
-    return "no known label"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.data import Data
+from cxrbench.evaluation.cohort import Cohort
 from cxrbench.external import unmapped
 from cxrbench.interfaces import Calibrator, DecisionRule, ThresholdStrategy
 from cxrbench.options import Use, make
@@ -24,8 +25,8 @@ from cxrbench.workflow.opened import OpenedData
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic")
-"""Every run shows what these would do to ECE and Brier score, whichever decisions use."""
+CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic", "beta", "softmax_temperature", "vector")
+"""Every run shows what those that fit its task would do to ECE and Brier score, whichever decisions use."""
 
 
 class Evidence:
@@ -74,7 +75,7 @@ class Evidence:
             self._opened.hashes,
             self._registry,
             self._uses,
-            self._test,
+            self._tested.hashes,
             predictions,
             identity,
             label,
@@ -137,6 +138,7 @@ class Evidence:
             self._data.task,
             calibrate.read_tune(self._store.read(steps.calibrations[name].id).folder),
             self._data.labels(self._spec.tune, steps.threshold.id, "fit"),
+            self._data.patients(self._spec.tune),
             self._spec.min_positives,
             role=self._spec.tune,
             calibrated=name != "none",
@@ -151,19 +153,26 @@ class Evidence:
             name: calibrate.read_state(self._store.read(step.id).folder)
             for name, step in steps.calibrations.items()
         }
-        calibrated = {
-            name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
-            for name, state in states.items()
-        }
+        chosen, tune = self._spec.calibrator.name, self._spec.tune
         evaluate.run(
             folder,
-            tested,
-            self._test.image_ids("test"),
-            self._test.labels("test", reader, "evaluate"),
+            Cohort(
+                tested,
+                self._tested.passport(tune).id,
+                self._test.labels("test", reader, "evaluate"),
+                self._test.patients("test"),
+                self._test.facts("test"),
+            ),
             self._rule,
-            calibrated[self._spec.calibrator.name],
             threshold.read_points(self._store.read(steps.threshold.id).folder),
-            calibrated,
+            logits[:, columns],
+            {
+                name: calibrate.apply(self._calibrators[name], state, task, logits)[:, columns]
+                for name, state in states.items()
+            },
+            chosen,
             {name: sum(state["fitted"][column] for column in columns) for name, state in states.items()},
-            self._data.labels(self._spec.tune, reader, "evaluate")[:, columns],
+            self._data.labels(tune, reader, "evaluate")[:, columns],
+            calibrate.read_tune(self._store.read(steps.calibrations[chosen].id).folder)[:, columns],
+            self._spec.min_positives,
         )

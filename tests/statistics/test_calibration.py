@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
 from cxrbench.statistics.calibration import (
@@ -16,6 +17,7 @@ from cxrbench.statistics.calibration import (
     brier_parts,
     expected_calibration_error,
     maximum_calibration_error,
+    reliability,
 )
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 3)).flatmap(
@@ -144,3 +146,29 @@ def test_the_largest_gap_over_bins_of_equal_width():
     labels = np.array([[1], [1], [0], [0], [0], [0]], dtype=float)
     assert maximum_calibration_error(probabilities, labels, bins=2)[0] == pytest.approx(0.3)
     assert np.isnan(maximum_calibration_error(probabilities, np.full((6, 1), np.nan)))[0]
+
+
+@pytest.mark.parametrize("binning", ["width", "mass"])
+def test_reliability_has_the_counts_means_and_wilson_bands_of_its_bins(binning):
+    rng = np.random.default_rng(4)
+    probabilities = rng.beta(0.5, 4, (600, 2))
+    labels = (rng.random(probabilities.shape) < probabilities).astype(float)
+    labels[rng.random(labels.shape) < 0.1] = np.nan
+    shown = reliability(probabilities, labels, 10, binning, level=0.9)
+    for column in range(2):
+        known = ~np.isnan(labels[:, column])
+        p, y = probabilities[known, column], labels[known, column]
+        assert shown.count[column].sum() == known.sum()
+        places = np.ceil(p * 10) - 1 if binning == "width" else p.argsort().argsort() * 10 // len(p)
+        for place in range(10):
+            inside = places == place
+            if not inside.any():
+                assert np.isnan([shown.rate[column, place], shown.low[column, place]]).all()
+                continue
+            wilson = binomtest(int(y[inside].sum()), int(inside.sum())).proportion_ci(0.9, "wilson")
+            found = [
+                getattr(shown, name)[column, place]
+                for name in ("count", "probability", "rate", "low", "high")
+            ]
+            expected = [inside.sum(), p[inside].mean(), y[inside].mean(), wilson.low, wilson.high]
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)

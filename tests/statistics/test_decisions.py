@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from cxrbench.statistics import decisions as d
+from cxrbench.statistics.ranking import auc
 from cxrbench.statistics.undefined import ratio
 
 CELLS = st.sampled_from([0.0, 1.0, np.nan])
@@ -124,3 +125,50 @@ def test_the_decision_curve_equals_decisions_at_each_threshold(table):
         np.testing.assert_allclose(
             everything[k], prevalence - (1 - prevalence) * t / (1 - t), rtol=1e-9, atol=1e-12
         )
+
+
+@given(TABLES)
+@settings(deadline=None)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_cohen_kappa_equals_sklearn_where_both_labels_are(table):
+    decisions, labels = table
+    for c, found in enumerate(d.cohen_kappa(d.confusion(decisions, labels))):
+        both = ~(np.isnan(decisions[:, c]) | np.isnan(labels[:, c]))
+        truth = labels[both, c]
+        expected = (
+            metrics.cohen_kappa_score(truth, decisions[both, c], labels=[0, 1])
+            if len(set(truth)) == 2
+            else np.nan
+        )
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@given(TABLES)
+@settings(deadline=None)
+def test_balanced_accuracy_is_the_auc_of_the_decisions(table):
+    decisions, labels = table
+    labels = np.where(np.isnan(decisions), np.nan, labels)
+    np.testing.assert_allclose(
+        d.balanced_accuracy(d.confusion(decisions, labels)), auc(decisions, labels), rtol=1e-12
+    )
+
+
+@given(TABLES)
+@settings(deadline=None)
+def test_false_no_finding_rate_counts_images_one_by_one(table):
+    decisions, labels = table
+    kept = [c for c in range(labels.shape[1]) if not np.isnan(decisions[:, c]).all()]
+    passed = []
+    for called, truth in zip(decisions[:, kept].tolist(), labels[:, kept].tolist(), strict=True):
+        if 1 in truth and (1 in called or not np.isnan(called).any()):
+            passed.append(1 not in called)
+    expected = np.mean(passed) if passed else np.nan
+    assert d.false_no_finding_rate(decisions, labels) == pytest.approx(expected, nan_ok=True)
+
+
+def test_false_no_finding_rate_of_a_class_no_finding():
+    # The columns are No Finding, Effusion, Mass. Of the three ill images the first is passed as healthy.
+    labels = np.array([[0, 1, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0], [np.nan] * 3])
+    decisions = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0]], dtype=float)
+    assert d.false_no_finding_rate(decisions, labels, no_finding=0) == pytest.approx(1 / 3)
+    assert np.isnan(d.false_no_finding_rate(decisions[3:], labels[3:], no_finding=0))

@@ -171,3 +171,39 @@ def test_coverage_error_leaves_out_images_with_unknown_labels():
     assert np.isnan(ranking.coverage_error(scores[1:2], labels[1:2]))
     scores[0, 0] = np.nan
     assert np.isnan(ranking.coverage_error(scores, labels))
+
+
+@given(WITH_UNKNOWN)
+@settings(deadline=None)
+def test_precision_recall_curve_equals_sklearn(table):
+    scores, labels = (column[:, 0] for column in table)
+    known = ~np.isnan(labels)
+    precision, recall, thresholds = ranking.precision_recall_curve(scores, labels)
+    assert (precision[0], thresholds[0]) == (1, np.inf)
+    if not (labels == 1).any():
+        assert np.isnan(recall).all()
+        return
+    theirs = metrics.precision_recall_curve(labels[known], scores[known])
+    np.testing.assert_allclose(precision, theirs[0][::-1], rtol=1e-12)
+    np.testing.assert_allclose(recall, theirs[1][::-1], rtol=1e-12)
+    np.testing.assert_array_equal(thresholds[1:], theirs[2][::-1])
+    area = (np.diff(recall) * precision[1:]).sum()
+    assert area == pytest.approx(ranking.average_precision(scores[:, None], labels[:, None])[0])
+
+
+@given(tables([0.0, 1.0]))
+@settings(deadline=None)
+def test_label_ranking_loss_equals_sklearn(table):
+    scores, labels = table
+    # An added class that always comes last and is never positive makes one class acceptable to scikit-learn.
+    scores = np.column_stack([scores, np.full(len(scores), -2.0)])
+    labels = np.column_stack([labels, np.zeros(len(labels))])
+    assert ranking.label_ranking_loss(scores, labels) == pytest.approx(
+        metrics.label_ranking_loss(labels, scores), abs=1e-12
+    )
+
+
+def test_label_ranking_loss_leaves_out_images_with_unknown_labels():
+    scores, labels = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.1]]), np.array([[0, 0, 1], [np.nan, 1, 0]])
+    assert ranking.label_ranking_loss(scores, labels) == 0.5
+    assert np.isnan(ranking.label_ranking_loss(scores[1:], labels[1:]))

@@ -14,10 +14,13 @@ from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.calibrators.beta import Beta
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
 from cxrbench.calibrators.platt import Platt
+from cxrbench.calibrators.softmax_temperature import SoftmaxTemperature
 from cxrbench.calibrators.temperature import Temperature
+from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
@@ -52,9 +55,14 @@ from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
 from cxrbench.thresholds.argmax import Argmax
+from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
+from cxrbench.thresholds.f1 import F1
 from cxrbench.thresholds.fixed import Fixed
 from cxrbench.thresholds.precision_f1 import PrecisionF1
+from cxrbench.thresholds.prevalence import Prevalence
+from cxrbench.thresholds.sensitivity import Sensitivity
+from cxrbench.thresholds.specificity import Specificity
 from cxrbench.thresholds.youden import Youden
 
 SAMPLERS: tuple[Callable[..., Sampler], ...] = (NoSampler, Limit, FpnFusion)
@@ -68,8 +76,27 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
 BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
 LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
-CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (NoCalibrator, Temperature, Platt, Isotonic)
-STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (Fixed, Youden, PrecisionF1, Dynamic, Argmax)
+CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
+    NoCalibrator,
+    Temperature,
+    Platt,
+    Isotonic,
+    Beta,
+    SoftmaxTemperature,
+    Vector,
+)
+STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
+    Fixed,
+    Youden,
+    PrecisionF1,
+    Dynamic,
+    F1,
+    Sensitivity,
+    Specificity,
+    Cost,
+    Prevalence,
+    Argmax,
+)
 
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)

@@ -1,19 +1,20 @@
-"""Platt scaling and isotonic regression against scikit-learn, and what holds of both."""
+"""Platt, beta and isotonic calibration against scikit-learn, and what holds of all of them."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, log_expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from cxrbench.calibrators.beta import Beta
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.platt import Platt
 from cxrbench.statistics.ranking import auc, average_precision
 
-BOTH = pytest.mark.parametrize("calibrator", [Platt(), Isotonic()], ids=["platt", "isotonic"])
+EACH = pytest.mark.parametrize("calibrator", [Platt(), Beta(), Isotonic()], ids=["platt", "beta", "isotonic"])
 NAN = float("nan")
 
 
@@ -24,21 +25,59 @@ def planted(rows=3000, slope=2.0, intercept=-1.5, seed=0):
     return logits, (rng.random(logits.shape) < expit(slope * logits + intercept)).astype(float)
 
 
-def test_platt_is_scikit_learns_logistic_regression_on_platts_targets():
-    logits, labels = planted()
+def logistic_regression(features, labels):
+    """Scikit-learn's, without penalty, on Platt's targets: slopes and intercept."""
     positives = labels.sum()
     targets = np.where(
         labels == 1, (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2)
     ).ravel()
     # A target between 0 and 1 is an image that counts in part as positive, in part as negative.
-    oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(
-        np.vstack([logits, logits]),
-        np.repeat([1, 0], len(logits)),
+    oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(
+        np.vstack([features, features]),
+        np.repeat([1, 0], len(features)),
         sample_weight=np.concatenate([targets, 1 - targets]),
     )
+    return oracle.coef_[0], oracle.intercept_
+
+
+def test_platt_is_scikit_learns_logistic_regression_on_platts_targets():
+    logits, labels = planted()
+    slope, intercept = logistic_regression(logits, labels)
     state = Platt().fit(logits, labels)
-    np.testing.assert_allclose(state["slope"], oracle.coef_[0], rtol=1e-4)
-    np.testing.assert_allclose(state["intercept"], oracle.intercept_, rtol=1e-4)
+    np.testing.assert_allclose(state["slope"], slope, rtol=1e-4)
+    np.testing.assert_allclose(state["intercept"], intercept, rtol=1e-4)
+
+
+def beta_curve(logits, a, b, c):
+    """What beta calibration assumes, and labels drawn from it."""
+    p = expit(logits)
+    honest = expit(a * np.log(p) - b * np.log1p(-p) + c)
+    return honest, (np.random.default_rng(2).random(p.shape) < honest).astype(float)
+
+
+def test_beta_is_scikit_learns_logistic_regression_on_two_logarithms():
+    logits, _ = planted()
+    _, labels = beta_curve(logits, 0.5, 2.0, -1.0)
+    slopes, intercept = logistic_regression(np.hstack([log_expit(logits), -log_expit(-logits)]), labels)
+    state = Beta().fit(logits, labels)
+    assert (slopes > 0).all()
+    np.testing.assert_allclose([*state["a"], *state["b"]], slopes, rtol=1e-3)
+    np.testing.assert_allclose(state["c"], intercept, rtol=1e-3)
+
+
+def test_beta_recovers_a_curve_that_platt_cannot():
+    logits = np.random.default_rng(3).normal(0, 2, (60_000, 1))
+    honest, labels = beta_curve(logits, 0.3, 2.0, 0.5)
+    loss = {c: log_loss(labels, c.probabilities(logits, c.fit(logits, labels))) for c in (Platt(), Beta())}
+    assert loss[Beta()] < log_loss(labels, honest) < loss[Platt()] - 0.005
+
+
+def test_beta_holds_slopes_at_their_least_where_labels_ask_for_less():
+    logits, _ = planted(20_000)
+    _, labels = beta_curve(logits, -0.5, 2.0, 0.0)
+    state = Beta().fit(logits, labels)
+    assert state["a"][0] == pytest.approx(0.01 / logits.std())
+    assert state["b"][0] > 1
 
 
 def test_platt_recovers_each_findings_curve_on_any_scale():
@@ -67,7 +106,7 @@ def test_isotonic_by_hand():
     np.testing.assert_allclose(found[:, 0], [0.25, 0.5, 0.5, 0.75], atol=1e-6)
 
 
-@BOTH
+@EACH
 def test_improves_the_log_loss_of_other_images(calibrator):
     logits, labels = planted(20_000, seed=1)
     state = calibrator.fit(*planted(20_000))
@@ -76,7 +115,7 @@ def test_improves_the_log_loss_of_other_images(calibrator):
     assert log_loss(labels, expit(logits)) > honest + 0.1
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("slope", [2.0, 0.1, -2.0], ids=["good", "poor", "reversed"])
 def test_keeps_the_order_of_images(calibrator, slope):
     state = calibrator.fit(*planted(slope=slope))
@@ -87,14 +126,14 @@ def test_keeps_the_order_of_images(calibrator, slope):
     np.testing.assert_array_equal(average_precision(probabilities, labels), average_precision(logits, labels))
 
 
-@BOTH
+@EACH
 def test_labels_against_the_logits_give_the_prevalence(calibrator):
     logits, labels = planted(slope=-2.0)
     probabilities = calibrator.probabilities(logits, calibrator.fit(logits, labels))
     np.testing.assert_allclose(probabilities, labels.mean(), atol=0.015)
 
 
-@BOTH
+@EACH
 def test_is_never_0_or_1_where_logits_separate_the_labels(calibrator):
     logits = np.linspace(-3, 3, 40)[:, None]
     labels = (logits > 0).astype(float)
@@ -102,7 +141,7 @@ def test_is_never_0_or_1_where_logits_separate_the_labels(calibrator):
     assert ((found > 0) & (found < 1)).all()
 
 
-@BOTH
+@EACH
 def test_constant_logits_give_the_prevalence(calibrator):
     labels = np.array([[1.0], [0.0], [0.0], [NAN], [0.0]] * 50)
     probabilities = calibrator.probabilities(
@@ -111,7 +150,7 @@ def test_constant_logits_give_the_prevalence(calibrator):
     np.testing.assert_allclose(probabilities, 0.25, atol=0.005)
 
 
-@BOTH
+@EACH
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_logits_and_labels_can_be_fitted(calibrator, data):

@@ -1,0 +1,74 @@
+"""Evaluations read back from a store: replicates, for intervals and paired differences, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.files import read_json
+from cxrbench.statistics.bootstrap import Estimate
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of a run.
+
+    Attributes:
+        folder: of its artifact.
+        record: the run's ``run.json``.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, root: Path, record: Mapping[str, Any]) -> Evaluation | None:
+        """The evaluation of a run of the store at ``root``; None for a run older than replicates."""
+        where = record.get("evaluation")
+        return None if where is None else cls(root / where, record)
+
+    @cached_property
+    def replicates(self) -> pd.DataFrame:
+        """A row a resample; a column a figure, such as ``macro_auc`` and ``auc:Hernia``."""
+        return pd.read_parquet(self.folder / "replicates.parquet")
+
+    @cached_property
+    def curves(self) -> dict[str, Any]:
+        """Curves of each finding, see :func:`cxrbench.evaluation.curves.curves`."""
+        found: dict[str, Any] = read_json(self.folder / "curves.json")
+        return found
+
+    def estimate(self, name: str) -> Estimate:
+        """A figure with its replicates.
+
+        Those of runs with one passport can be subtracted: :mod:`cxrbench.statistics.comparison`.
+
+        Args:
+            name: a column of :attr:`replicates`.
+        """
+        metric, _, finding = name.partition(":")
+        rows = {row["finding"]: row for row in self.record["per_finding"]}
+        value = rows[finding][metric] if finding else self.record["metrics"][name]
+        replicates: FloatArray = self.replicates[name].to_numpy(np.float64)
+        covers = (finding,) if finding else self._covers(name, rows)
+        return Estimate(
+            float("nan") if value is None else value,
+            replicates,
+            self.record["intervals"]["resamples"],
+            covers,
+        )
+
+    @staticmethod
+    def _covers(name: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+        """The findings that an average is over: those whose own figure is defined."""
+        own = name.removeprefix("macro_")
+        return tuple(finding for finding, row in rows.items() if row.get(own, 0) is not None)

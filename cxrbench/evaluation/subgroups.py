@@ -1,0 +1,223 @@
+"""Figures of groups of patients, and how far each is from the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.statistics.bootstrap import bootstrap
+from cxrbench.statistics.intervals import percentile_bounds
+from cxrbench.statistics.resamples import Resamples
+from cxrbench.statistics.weighted import Calibration, Decisions, Ranking
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.evaluation.cohort import Cohort
+    from cxrbench.interfaces import FloatArray
+
+REPLICATES = 200
+"""The first of those that the whole test set is resampled with."""
+
+_LEVEL = 0.95
+_AGE_BANDS = {"0-17": (0, 18), "18-39": (18, 40), "40-59": (40, 60), "60-79": (60, 80), "80+": (80, np.inf)}
+FIGURES = ("auc", "tpr", "fpr", "ece")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some images of a test set.
+
+    Attributes:
+        attribute: what groups are told apart by.
+        name: which group.
+        inside: bool ``[n]``.
+        rest: bool ``[n]``, the images of the attribute's other groups; those whose group is not known are
+            in neither.
+    """
+
+    attribute: str
+    name: str
+    inside: NDArray[np.bool_]
+    rest: NDArray[np.bool_]
+
+
+def groups_of(cohort: Cohort) -> list[Group]:
+    """Sex, age band, view, and whether the patient has one image in the test set or several."""
+    facts, age = cohort.facts, cohort.facts["age"].to_numpy(np.float64)
+    several = cohort.patients.duplicated(keep=False).to_numpy()
+    by_attribute = {
+        "sex": {name: (facts["sex"] == name).to_numpy(bool) for name in ("F", "M")},
+        "age": {name: (age >= low) & (age < high) for name, (low, high) in _AGE_BANDS.items()},
+        "view": {name: (facts["view"] == name).to_numpy(bool) for name in ("PA", "AP")},
+        "images": {"one": ~several, "several": several},
+    }
+    found = []
+    for attribute, groups in by_attribute.items():
+        known = np.logical_or.reduce(list(groups.values()))
+        found += [Group(attribute, name, inside, known & ~inside) for name, inside in groups.items()]
+    return found
+
+
+def subgroups_table(
+    cohort: Cohort, probabilities: FloatArray, decisions: FloatArray, least: int
+) -> pd.DataFrame:
+    """AUC, TPR, FPR and ECE of each finding in each group, their gaps to the rest, and intervals of both.
+
+    A row without a finding holds the mean over the findings that are shown for the group. A gap is the
+    group's figure less that of the rest on the same resamples. Where a group or its rest has fewer than
+    ``least`` (and less than one) positives or negatives of a finding, its figures are withheld: NaN, and
+    ``withheld`` says so.
+
+    Args:
+        cohort: the test set.
+        probabilities: ``[n, c]``.
+        decisions: ``[n, c]``, 1, 0 or NaN (undecided).
+        least: the smallest number of positives, and of negatives.
+
+    Returns:
+        Columns attribute, group, finding, images, patients, n_pos, n_neg, withheld, then for each of
+        :data:`FIGURES` its value, ``_low``, ``_high``, ``_gap``, ``_gap_low`` and ``_gap_high``. A row of all
+        findings counts those withheld. Groups without an image are left out.
+    """
+    names, labels = cohort.task.classes, cohort.labels
+    resamples = Resamples(cohort.patients.to_numpy(), cohort.passport, REPLICATES)
+    sides: dict[bytes, _Side] = {}
+
+    def side_of(images: NDArray[np.bool_]) -> _Side:
+        """Resampled once: of two groups each is the rest of the other."""
+        if images.tobytes() not in sides:
+            sides[images.tobytes()] = _resampled(
+                probabilities, labels, decisions, images, resamples, max(least, 1)
+            )
+        return sides[images.tobytes()]
+
+    rows: list[dict[str, Any]] = []
+    for group in groups_of(cohort):
+        if not group.inside.any():
+            continue
+        inside, rest = side_of(group.inside), side_of(group.rest)
+        there = {
+            "attribute": group.attribute,
+            "group": group.name,
+            "images": int(group.inside.sum()),
+            "patients": int(cohort.patients[group.inside].nunique()),
+        }
+        n_pos, n_neg = ((labels[group.inside] == value).sum(axis=0) for value in (1, 0))
+        shown = inside.enough & rest.enough
+        rows.append(
+            {
+                **there,
+                "finding": "",
+                "n_pos": int(n_pos.sum()),
+                "n_neg": int(n_neg.sum()),
+                "withheld": int((~shown).sum()),
+                **_mean_figures(inside, rest, shown),
+            }
+        )
+        of_findings = _figures(inside.of(shown), rest.of(shown))
+        places = np.cumsum(shown) - 1
+        for column, name in enumerate(names):
+            rows.append(
+                {
+                    **there,
+                    "finding": name,
+                    "n_pos": int(n_pos[column]),
+                    "n_neg": int(n_neg[column]),
+                    "withheld": int(not shown[column]),
+                    **({k: v[places[column]] for k, v in of_findings.items()} if shown[column] else {}),
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = (
+    *("attribute", "group", "finding", "images", "patients", "n_pos", "n_neg", "withheld"),
+    *(f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high", "_gap", "_gap_low", "_gap_high")),
+)
+
+
+def subgroups_summary(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of all findings, as JSON."""
+    whole = table[table["finding"] == ""].drop(columns="finding")
+    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A group, or its rest, resampled.
+
+    Attributes:
+        enough: bool ``[c]``, which findings have positives and negatives enough; only those are resampled.
+        values: ``[f, k]``, the :data:`FIGURES` of these ``k`` findings.
+        replicates: ``[f, k, B]``.
+    """
+
+    enough: NDArray[np.bool_]
+    values: FloatArray
+    replicates: FloatArray
+
+    def of(self, shown: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+        """Values and replicates of some of the findings that are enough, bool ``[c]``."""
+        chosen = shown[self.enough]
+        return self.values[:, chosen], self.replicates[:, chosen]
+
+
+def _resampled(
+    probabilities: FloatArray,
+    labels: FloatArray,
+    decisions: FloatArray,
+    images: NDArray[np.bool_],
+    resamples: Resamples,
+    least: int,
+) -> _Side:
+    known = labels[images]
+    enough = ((known == 1).sum(axis=0) >= least) & ((known == 0).sum(axis=0) >= least)
+    count = int(enough.sum())
+    if not count:
+        return _Side(enough, np.empty((len(FIGURES), 0)), np.empty((len(FIGURES), 0, resamples.replicates)))
+    some, truth = resamples.among(images), known[:, enough]
+    scores, called = probabilities[images][:, enough], decisions[images][:, enough]
+    found = bootstrap(
+        [str(place) for place in range(count)],
+        some,
+        [Ranking(scores, truth, some), Calibration(scores, truth, some), Decisions(called, truth, some)],
+    )
+    at = [found.metrics.index(name) for name in ("auc", "recall", "specificity", "ece")]
+    values, replicates = found.values[at], found.replicates[at]
+    for each in (values, replicates):
+        each[2] = 1 - each[2]  # the false positive rate
+    return _Side(enough, values, replicates)
+
+
+def _figures(
+    inside: tuple[FloatArray, FloatArray], rest: tuple[FloatArray, FloatArray]
+) -> dict[str, FloatArray]:
+    """Each figure ``[k]`` of a group, its gap to the rest, and intervals of both, by column."""
+    (values, replicates), (others, beside) = inside, rest
+    low, high = percentile_bounds(replicates, _LEVEL)
+    gap_low, gap_high = percentile_bounds(replicates - beside, _LEVEL)
+    ends = {
+        "": values,
+        "_low": low,
+        "_high": high,
+        "_gap": values - others,
+        "_gap_low": gap_low,
+        "_gap_high": gap_high,
+    }
+    return {f"{name}{end}": each[row] for row, name in enumerate(FIGURES) for end, each in ends.items()}
+
+
+def _mean_figures(inside: _Side, rest: _Side, shown: NDArray[np.bool_]) -> dict[str, float]:
+    """The same of the mean over the findings shown; a figure that one of them lacks has none."""
+    if not shown.any():
+        return {}
+
+    def mean(side: _Side) -> tuple[FloatArray, FloatArray]:
+        values, replicates = side.of(shown)
+        return values.mean(axis=1, keepdims=True), replicates.mean(axis=1, keepdims=True)
+
+    return {name: float(value[0]) for name, value in _figures(mean(inside), mean(rest)).items()}
