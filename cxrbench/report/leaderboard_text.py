@@ -90,8 +90,8 @@ def as_csv(boards: Sequence[Board], columns: Sequence[str]) -> str:
                 }
             )
         for null in board.nulls:
-            values = {name: _number(null.values[name]) for name in metrics}
-            writer.writerow({**shared, "kind": "null", "system": null.name, **values})
+            row = {name: _number(null.values[name]) for name in metrics}
+            writer.writerow({**shared, "kind": "null", "system": null.name, **row})
     return file.getvalue()
 
 

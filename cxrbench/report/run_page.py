@@ -62,7 +62,8 @@ class Chart:
 def bar(value: float, low: float, high: float, scale: Scale, marks: Sequence[float] = ()) -> Bar:
     """A figure and its interval as they are drawn."""
     places = [None if math.isnan(each) else scale.place(each) for each in (value, low, high)]
-    return Bar(places[0], places[1], places[2], tuple(scale.place(mark) for mark in marks if not math.isnan(mark)))
+    ticks = tuple(scale.place(mark) for mark in marks if not math.isnan(mark))
+    return Bar(places[0], places[1], places[2], ticks)
 
 
 def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[str, Any]:
