@@ -12,59 +12,69 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.canonical import digest
-from cxrbench.files import write_json
-from cxrbench.interfaces import OperatingPoint
+from cxrbench.decisions.none import NoRule
+from cxrbench.evaluation.cohort import Cohort
+from cxrbench.files import read_json, write_json
+from cxrbench.grid import described
 from cxrbench.plugins import installed
 from cxrbench.reporter import Reporter
-from cxrbench.grid import described
 from cxrbench.specs import resolve
 from cxrbench.stages import evaluate
-from cxrbench.statistics.bootstrap import bootstrap
-from cxrbench.statistics.resamples import Resamples
-from cxrbench.statistics.weighted import Ranking
+from cxrbench.stages.threshold import Point
 from cxrbench.store import RUN_STAGE, Step, Store
 from cxrbench.task import Task
 
-FINDINGS = ("Atelectasis", "Effusion", "Pneumothorax")
-REPLICATES = 400
+FINDINGS = ("Atelectasis", "Effusion", "Pleural_Thickening")
+IMAGES_EACH = 3
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """Patients with three images each, and what their images show."""
-
-    __test__ = False
+class Hospital:
+    """A test set of patients with three images each; which of them are hard is the same for all systems."""
 
     name: str
-    patients: int = 150
+    patients: int = 120
     findings: tuple[str, ...] = FINDINGS
 
     @cached_property
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng(int(digest(self.name)[:8], 16))
-
-    @cached_property
-    def owners(self) -> Any:
-        return np.repeat(np.arange(self.patients), 3)
-
-    @cached_property
-    def labels(self) -> Any:
-        return (self._rng.random((len(self.owners), len(self.findings))) < 0.25).astype(np.float64)
+    def cohort(self) -> Cohort:
+        rng = np.random.default_rng(_number(self.name))
+        count = self.patients * IMAGES_EACH
+        ids = pd.Index([f"{k:06d}.png" for k in range(count)])
+        facts = {
+            "age": rng.integers(20, 80, count).astype(np.float64),
+            "sex": rng.choice(["F", "M"], count),
+            "view": rng.choice(["PA", "AP"], count),
+        }
+        return Cohort(
+            task=Task("multilabel", self.findings),
+            passport=digest(self.name)[:12],
+            labels=(rng.random((count, len(self.findings))) < 0.25).astype(np.float64),
+            patients=pd.Series(np.repeat(np.arange(self.patients), IMAGES_EACH).astype(str), ids),
+            facts=pd.DataFrame(facts, index=ids),
+        )
 
     @cached_property
     def difficulty(self) -> Any:
-        return self._rng.normal(size=self.labels.shape)
+        return np.random.default_rng(_number(self.name) + 1).normal(size=self.cohort.labels.shape)
 
-    def passport(self, tune: str = "tune") -> dict[str, Any]:
-        counts = {role: self.patients for role in ("train", "val", "tune", "test")}
+    def logits(self, system: str, seed: int, signal: float, between: float) -> Any:
+        """Those of positives lie ``signal`` higher, give or take ``between`` from seed to seed."""
+        rng = np.random.default_rng(_number(f"{system} {seed}"))
+        lifted = self.cohort.labels * (signal + between * rng.normal())
+        return lifted + self.difficulty + 0.4 * rng.normal(size=lifted.shape) - 1.5
+
+    def passport(self, tune: str) -> dict[str, Any]:
+        images, patients = self.patients * IMAGES_EACH, self.patients
+        roles = ("train", "val", "tune", "test")
         return {
-            "id": digest(self.name)[:12],
+            "id": self.cohort.passport,
             "dataset": self.name,
-            "roles": "r",
+            "roles": "roles",
             "label_version": "1",
-            "labels": "l",
-            "images": {role: 3 * count for role, count in counts.items()},
-            "patients": counts,
+            "labels": "labels",
+            "images": dict.fromkeys(roles, images),
+            "patients": dict.fromkeys(roles, patients),
             "shared_patients": {"train/test": 0, "tune/test": 0},
             "tune": tune,
             "drawn": False,
@@ -73,95 +83,120 @@ class TestSet:
 
 def enter(
     store: Store,
-    test_set: TestSet,
-    backbone: str,
+    hospital: Hospital,
+    system: str,
     signal: float,
     seeds: Sequence[int] = (0, 1, 2),
     *,
-    between: float = 0.05,
+    between: float = 0.02,
     tune: str = "tune",
-    sanity: Sequence[dict[str, str]] = (),
-    replicates: bool = True,
+    sanity: Sequence[str] = (),
+    old: bool = False,
     created: str = "2026-01-01T00:00:00+00:00",
+    **record: Any,
 ) -> list[str]:
-    """Put the runs of a system into the store; their ids.
+    """Put the runs of a system into the store, evaluated as any run is.
 
     Args:
-        signal: how far scores of positives lie above those of negatives.
-        between: standard deviation of that over seeds.
+        store: where to.
+        hospital: the test set.
+        system: its name, as that of its backbone.
+        signal: how far logits of positives lie above those of negatives.
+        seeds: of which there is a run each.
+        between: standard deviation of the signal over seeds.
+        tune: the role that thresholds were fitted on.
+        sanity: reasons why the runs are not sound.
+        old: as evaluated before there were replicates.
+        created: when.
+        record: more of ``run.json``.
+
+    Returns:
+        The ids of the runs.
     """
-    registry = installed().registry
-    task = Task("multilabel", test_set.findings)
-    resamples = Resamples(test_set.owners, test_set.passport()["id"], REPLICATES)
-    ids = []
-    for seed in seeds:
-        rng = np.random.default_rng(int(digest([backbone, seed])[:8], 16))
-        lifted = test_set.labels * (signal + between * rng.normal())
-        noise = test_set.difficulty + 0.4 * rng.normal(size=test_set.labels.shape)
-        probabilities = 1 / (1 + np.exp(1.5 - lifted - noise))
-        points = {name: OperatingPoint(threshold=0.4, feasible=True, reason="") for name in test_set.findings}
-
-        def make(folder: Path) -> None:
-            evaluate.run(
-                folder,
-                task,
-                pd.Index([f"{k:05d}.png" for k in range(len(test_set.labels))]),
-                test_set.labels,
-                installed_rule(),
-                probabilities,
-                points,
-                {"none": probabilities},
-                {"none": len(test_set.findings)},
-                test_set.labels,
-            )
-            if replicates:
-                drawn = bootstrap(
-                    test_set.findings, resamples, [Ranking(probabilities, test_set.labels, resamples)]
-                )
-                columns = {"macro_auc": drawn.macro("auc").replicates}
-                columns |= {
-                    f"auc:{name}": drawn.finding("auc", name).replicates for name in test_set.findings
-                }
-                pd.DataFrame(columns, dtype=np.float32).to_parquet(folder / "replicates.parquet")
-
-        inputs = {"system": backbone, "seed": seed, "test": test_set.name, "new": replicates}
-        evaluation = store.ensure(Step("evaluate", inputs), make)
-        spec = resolve({"dataset": "phantom", "seed": seed, "tune": tune}, registry)
-        record = described(spec, registry) | {"backbone": backbone}
-        record["spec"]["backbone"] = {"name": backbone, "options": {}}
-        step = Step(RUN_STAGE, {"tune": tune}, (Step("evaluate", inputs),), label=f"run-s{seed}")
-
-        def publish(folder: Path) -> None:
-            from cxrbench.files import read_json
-
-            figures = read_json(evaluation.folder / "metrics.json")
-            intervals = {"metrics": {}, "per_finding": [], "resamples": resamples.identity}
-            write_json(
-                folder / "run.json",
-                {
-                    "schema_version": 1,
-                    "run_id": step.name,
-                    **record,
-                    "parameters": 1_000_000,
-                    "training_seconds": 60.0,
-                    "passport": test_set.passport(tune),
-                    "trained_on": {"dataset": "phantom", "drawn": True, "labels": "l", "label_version": "1"},
-                    "created": created,
-                    **figures,
-                    **({"sanity": list(sanity), "intervals": intervals} if replicates else {}),
-                    "artifacts": [evaluation.id],
-                },
-            )
-
-        store.ensure(step, publish)
-        ids.append(step.name)
-    return ids
+    return [
+        _enter(
+            store,
+            hospital,
+            hospital.logits(system, seed, signal, between),
+            {"system": system, "seed": seed, "old": old, "created": created},
+            {"tune": tune, "created": created, "sanity": sanity, **record},
+        )
+        for seed in seeds
+    ]
 
 
-def installed_rule() -> Any:
-    from cxrbench.decisions.none import NoRule
+def _enter(
+    store: Store, hospital: Hospital, logits: Any, inputs: dict[str, Any], record: dict[str, Any]
+) -> str:
+    evaluation = Step("evaluate", {**inputs, "test": hospital.name})
+    run = Step(RUN_STAGE, {"tune": record["tune"]}, (evaluation,), label=f"run-s{inputs['seed']}")
 
-    return NoRule()
+    def make(folder: Path) -> None:
+        _evaluate(folder, hospital, logits)
+        if inputs["old"]:
+            for path in folder.iterdir():
+                if path.name in ("replicates.parquet", "curves.json", "subgroups.csv"):
+                    path.unlink()
+
+    store.ensure(evaluation, make)
+
+    def publish(folder: Path) -> None:
+        found = read_json(store.folder(evaluation.id) / "metrics.json")
+        if inputs["old"]:
+            for name in ("intervals", "sanity", "subgroups", "optimism", "prior_shift"):
+                found.pop(name)
+        elif record["sanity"]:
+            found["sanity"] = [{"check": "untrained", "reason": reason} for reason in record["sanity"]]
+        spec = resolve(
+            {"dataset": "phantom", "seed": inputs["seed"], "tune": record["tune"]}, installed().registry
+        )
+        told = described(spec, installed().registry)
+        told["spec"]["backbone"] = {"name": inputs["system"], "options": {}}
+        write_json(
+            folder / "run.json",
+            {
+                "schema_version": 1,
+                "run_id": run.name,
+                **told,
+                "backbone": inputs["system"],
+                "parameters": 6_968_206,
+                "training_seconds": 4321.0,
+                "passport": hospital.passport(record["tune"]),
+                "trained_on": {"dataset": "phantom", "drawn": True, "label_version": "1", "labels": "l"},
+                **found,
+                "evaluation": f"artifacts/{evaluation.id}",
+                "artifacts": [evaluation.id],
+                **{name: value for name, value in record.items() if name != "sanity"},
+            },
+        )
+        epochs = {"epoch": [1, 2, 3], "train_loss": [0.6, 0.5, 0.45], "val_loss": [0.6, 0.52, 0.53]}
+        epochs |= {"macro_auc": [0.6, 0.7, 0.69], "best": [True, True, False]}
+        pd.DataFrame(epochs).to_csv(folder / "epochs.csv", index=False)
+
+    return store.ensure(run, publish).folder.name
+
+
+def _evaluate(folder: Path, hospital: Hospital, logits: Any) -> None:
+    cohort = hospital.cohort
+    probabilities = cohort.task.probabilities(logits)
+    point = Point(threshold=0.4, low=0.3, high=0.5, feasible=True, reason="")
+    evaluate.run(
+        folder,
+        cohort,
+        NoRule(),
+        dict.fromkeys(hospital.findings, point),
+        logits,
+        {"none": probabilities},
+        "none",
+        {"none": len(hospital.findings)},
+        cohort.labels,
+        probabilities,
+        10,
+    )
+
+
+def _number(text: str) -> int:
+    return int(digest(text)[:8], 16)
 
 
 def store_at(path: Path) -> Store:

@@ -20,8 +20,8 @@ READ = (
     "Systems are ranked, not runs: a figure is the mean over a system's seeds. Its 95% interval holds what "
     "other patients and other seeds would change. Systems of one group are not shown to differ from the "
     f"first of the group (paired test on the same patients, Holm, {ALPHA:.0%}), so their order means "
-    "nothing. A system of one seed is not placed: nothing says what another seed would give, and its interval "
-    "is of patients alone."
+    "nothing. A system of one seed is not placed: nothing says what another seed would give, and its "
+    "interval is of patients alone."
 )
 """How to read a board."""
 
