@@ -52,7 +52,7 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     from cxrbench.leaderboard.columns import METRICS
     from cxrbench.leaderboard.entries import read_entry
     from cxrbench.leaderboard.ranking import boards_of
-    from cxrbench.stages.publish import read_record
+    from cxrbench.records import read_record
 
     figure = METRICS[sort].finding_figure or "auc"
     entries = [read_entry(store.root, read_record(run), METRICS, figure) for run in store.runs()]

@@ -33,7 +33,8 @@ from cxrbench.leaderboard.entries import Entry, defined, latest, on_same_resampl
 from cxrbench.report.names import apart, system, title
 from cxrbench.report.systems import group_runs
 from cxrbench.statistics.bootstrap import Estimate
-from cxrbench.statistics.comparison import holm, paired_difference, tie_groups
+from cxrbench.statistics.comparison import Difference, holm, paired_difference, tie_groups
+from cxrbench.statistics.intervals import percentile_bounds
 from cxrbench.statistics.systems import combine_seeds, compare_systems
 
 if TYPE_CHECKING:
@@ -78,12 +79,12 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
     estimates = [_estimates(runs, metric) for runs in systems]
     unplaced = _unplaced(systems, estimates, metric)
     common, names = apart([runs[0].record for runs in systems], seeds=False) if systems else ("", [])
-    p_values = _p_values(estimates, unplaced, metric)
+    differences = _differences(estimates, unplaced)
     means = [_mean(runs, metric.name) for runs in systems]
     sign = -1 if metric.smaller else 1
     placed = tie_groups(
         np.array([math.nan if why else sign * mean for why, mean in zip(unplaced, means, strict=True)]),
-        p_values,
+        _p_values(differences, unplaced),
         ALPHA,
     )
     marks = [tuple(_marks(runs)) for runs in systems]
@@ -110,7 +111,7 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
             )
             for runs, name, group, why, each in zip(systems, names, placed, unplaced, marks, strict=True)
         ),
-        pairs=tuple(_pairs(estimates[:PAIRED], p_values, unplaced, metric)),
+        pairs=tuple(_pairs(estimates, differences, metric)),
         paired=min(PAIRED, len(systems)),
         seed_gaps=tuple(_seed_gaps(systems, estimates)),
         apart=tuple(
@@ -170,38 +171,54 @@ def _unplaced(
     ]
 
 
-def _p_values(estimates: Sequence[Sequence[Estimate]], unplaced: Sequence[str], metric: Metric) -> FloatArray:
-    """Of each pair ``[k, k]`` of placed systems, symmetric; NaN elsewhere."""
-    p_values = np.full((len(estimates), len(estimates)), math.nan)
-    placed = [k for k, why in enumerate(unplaced) if not why]
-    for first, second in combinations(placed, 2):
-        p = compare_systems(estimates[first], estimates[second], LEVEL).p
-        p_values[first, second] = p_values[second, first] = p
-    return p_values
-
-
-def _pairs(
-    estimates: Sequence[Sequence[Estimate]], p_values: FloatArray, unplaced: Sequence[str], metric: Metric
-) -> Iterable[Pair]:
-    """Each pair of systems whose figures are means over the same findings."""
-    sign = -1 if metric.smaller else 1
-    places = [
-        (first, second)
+def _differences(
+    estimates: Sequence[Sequence[Estimate]], unplaced: Sequence[str]
+) -> dict[tuple[int, int], Difference]:
+    """Of each pair of placed systems, and of each pair of the best whose means are over the same findings."""
+    return {
+        (first, second): compare_systems(estimates[first], estimates[second], LEVEL)
         for first, second in combinations(range(len(estimates)), 2)
         if estimates[first]
         and estimates[second]
         and estimates[first][0].findings == estimates[second][0].findings
-    ]
-    adjusted = holm(np.array([p_values[place] for place in places]))
-    for (first, second), p in zip(places, adjusted.tolist(), strict=True):
-        difference = compare_systems(estimates[first], estimates[second], LEVEL)
+        and (second < PAIRED or not (unplaced[first] or unplaced[second]))
+    }
+
+
+def _p_values(differences: Mapping[tuple[int, int], Difference], unplaced: Sequence[str]) -> FloatArray:
+    """Of each pair ``[k, k]`` of placed systems, symmetric; NaN elsewhere."""
+    p_values = np.full((len(unplaced), len(unplaced)), math.nan)
+    for (first, second), difference in differences.items():
+        if not (unplaced[first] or unplaced[second]):
+            p_values[first, second] = p_values[second, first] = difference.p
+    return p_values
+
+
+def _pairs(
+    estimates: Sequence[Sequence[Estimate]],
+    differences: Mapping[tuple[int, int], Difference],
+    metric: Metric,
+) -> Iterable[Pair]:
+    """Each pair of the best systems."""
+    sign = -1 if metric.smaller else 1
+    of_best = {places: found for places, found in differences.items() if max(places) < PAIRED}
+    adjusted = holm(np.array([difference.p for difference in of_best.values()]))
+    for ((first, second), difference), p in zip(of_best.items(), adjusted.tolist(), strict=True):
         low, high = sorted((sign * difference.interval.low, sign * difference.interval.high))
-        of_runs = [
-            paired_difference(a, b, LEVEL).interval for a in estimates[first] for b in estimates[second]
-        ]
-        above, below = sum(each.low > 0 for each in of_runs), sum(each.high < 0 for each in of_runs)
-        better, worse = (below, above) if metric.smaller else (above, below)
-        yield Pair(first, second, sign * difference.value, low, high, p, better, worse, len(of_runs))
+        a, b = (np.stack([each.replicates for each in estimates[k]]) for k in (first, second))
+        # A single pair of runs is compared over patients alone, as paired_difference does.
+        lows, highs = percentile_bounds(sign * (a[:, None] - b[None]), LEVEL)
+        yield Pair(
+            first=first,
+            second=second,
+            value=sign * difference.value,
+            low=low,
+            high=high,
+            p=p,
+            better=int((lows > 0).sum()),
+            worse=int((highs < 0).sum()),
+            runs=lows.size,
+        )
 
 
 def _seed_gaps(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.leaderboard.board import ALPHA, Board, Pair, SeedGap, System
 from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.records import read_record
 from cxrbench.report.leaderboard_words import (
     READ,
     cost,
@@ -23,7 +24,6 @@ from cxrbench.report.leaderboard_words import (
 from cxrbench.report.page.page import render_page
 from cxrbench.report.page.paths import Scale, scale_of, tick
 from cxrbench.report.run_page import bar, run_context, shown
-from cxrbench.stages.publish import read_record
 
 if TYPE_CHECKING:
     from cxrbench.store import Store

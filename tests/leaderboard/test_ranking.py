@@ -10,7 +10,7 @@ from entrants import FINDINGS, Hospital, enter, store_at
 from cxrbench.leaderboard.columns import METRICS
 from cxrbench.leaderboard.entries import Entry, evaluation_folder, read_entry
 from cxrbench.leaderboard.ranking import ONE_SEED, boards_of
-from cxrbench.stages.publish import read_record
+from cxrbench.records import read_record
 from cxrbench.statistics.bootstrap import Estimate
 from cxrbench.statistics.systems import combine_seeds, group_systems
 
