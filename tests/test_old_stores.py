@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import invoke, tree
 
+from cxrbench.evaluation.stored import Evaluation
 from cxrbench.predictions import Predictions
 
 FIXTURE = Path(__file__).parent / "fixtures" / "store_v1"
@@ -86,3 +87,12 @@ def test_a_damaged_run_is_said_in_one_sentence_and_can_be_removed(old):
     assert invoke("verify", DYNAMIC, "--results", old).exit_code == 1
     assert invoke("store", "rm", DYNAMIC, "--results", old).exit_code == 0
     assert len(invoke("show", "--results", old, "--json").json) == 1
+
+
+def test_a_run_without_replicates_is_shown_without_intervals_and_says_so(old):
+    shown = invoke("show", DYNAMIC, "--results", old)
+    assert "No intervals" in shown.stdout
+    assert "[." not in shown.stdout
+    record = invoke("show", DYNAMIC, "--results", old, "--json").json
+    assert Evaluation.of(old, record) is None
+    assert invoke("verify", "--roles", "--results", old).exit_code == 0

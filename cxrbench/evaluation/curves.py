@@ -26,7 +26,11 @@ _LARGEST = 0.99
 
 
 def curves(
-    task: Task, labels: FloatArray, probabilities: FloatArray, raw: FloatArray | None = None
+    task: Task,
+    labels: FloatArray,
+    probabilities: FloatArray,
+    calibrator: str = "none",
+    raw: FloatArray | None = None,
 ) -> dict[str, Any]:
     """All curves, as JSON: at most 64 points each, rounded to four digits.
 
@@ -38,12 +42,14 @@ def curves(
         task: names the findings.
         labels: ``[n, c]``.
         probabilities: ``[n, c]``, what decisions are made from.
+        calibrator: what they come from.
         raw: ``[n, c]``, before calibration; None where ``probabilities`` are that.
     """
     diagrams = {"reliability": reliability(probabilities, labels)}
     if raw is not None:
         diagrams["reliability_raw"] = reliability(raw, labels)
     return {
+        "calibrator": calibrator,
         "points": POINTS,
         "digits": DIGITS,
         "findings": [

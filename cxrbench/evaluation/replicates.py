@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from cxrbench.statistics.delong import auc_covariance
 from cxrbench.statistics.intervals import percentile_bounds
 from cxrbench.statistics.ranking import coverages, label_ranking_precisions
 from cxrbench.statistics.resamples import Resamples
+from cxrbench.statistics.undefined import ratio
 from cxrbench.statistics.weighted import Calibration, Decisions, Means, Pooled, Ranking
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def resample(
             Decisions(decisions, labels, resamples),
         ],
     )
+    each = centred(each, "ece")
     of_images = {
         "exact_match": exact_matches(decisions, labels),
         "lrap": label_ranking_precisions(probabilities, labels),
@@ -133,6 +135,29 @@ def resample(
     )
     delong = [covariance.interval(0, column, LEVEL) for column in range(len(task.classes))]
     return Resampled(each, whole, np.array([[each.low, each.high] for each in delong]))
+
+
+def centred(found: Replicates, metric: str) -> Replicates:
+    """The same with the replicates of a figure moved so that their mean is its value, and none is below 0.
+
+    For calibration errors: resampling adds noise to each bin's gap, whose size counts whatever its sign, so
+    replicates lie above the value, for a calibrated system altogether. How far is the bootstrap's estimate of
+    the bias (Davison and Hinkley 1997, §2.4); left in, intervals would miss the figure that they are of, and
+    differences would favour whoever is worse calibrated.
+    """
+    row = found.metrics.index(metric)
+    replicates = found.replicates.copy()
+    replicates[row] = np.maximum(replicates[row] - bias(found, metric)[:, None], 0)
+    return replace(found, replicates=replicates)
+
+
+def bias(found: Replicates, metric: str) -> FloatArray:
+    """How far the mean of a figure's replicates is from its value, ``[c]``; NaN where it has none."""
+    row = found.metrics.index(metric)
+    defined = ~np.isnan(found.replicates[row])
+    total = np.where(defined, found.replicates[row], 0).sum(axis=1)
+    excess: FloatArray = ratio(total, defined.sum(axis=1)) - found.values[row]
+    return excess
 
 
 def _interval(estimate: Estimate) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cxrbench.evaluation.replicates import bias, centred
 from cxrbench.statistics.bootstrap import bootstrap
 from cxrbench.statistics.intervals import percentile_bounds
 from cxrbench.statistics.resamples import Resamples
@@ -154,16 +155,20 @@ class _Side:
         enough: bool ``[c]``, which findings have positives and negatives enough; only those are resampled.
         values: ``[f, k]``, the :data:`FIGURES` of these ``k`` findings.
         replicates: ``[f, k, B]``.
+        bias: ``[k]``, by how much the calibration error is too large, as the bootstrap estimates it.
     """
 
     enough: NDArray[np.bool_]
     values: FloatArray
     replicates: FloatArray
+    bias: FloatArray
 
-    def of(self, shown: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-        """Values and replicates of some of the findings that are enough, bool ``[c]``."""
+    def of(self, shown: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Values, replicates and bias ``[f, k]`` of some of the findings that are enough, bool ``[c]``."""
         chosen = shown[self.enough]
-        return self.values[:, chosen], self.replicates[:, chosen]
+        biases = np.zeros((len(FIGURES), int(chosen.sum())))
+        biases[FIGURES.index("ece")] = self.bias[chosen]
+        return self.values[:, chosen], self.replicates[:, chosen], biases
 
 
 def _resampled(
@@ -178,7 +183,8 @@ def _resampled(
     enough = ((known == 1).sum(axis=0) >= least) & ((known == 0).sum(axis=0) >= least)
     count = int(enough.sum())
     if not count:
-        return _Side(enough, np.empty((len(FIGURES), 0)), np.empty((len(FIGURES), 0, resamples.replicates)))
+        nothing = np.empty((len(FIGURES), 0))
+        return _Side(enough, nothing, nothing[..., None].repeat(resamples.replicates, 2), np.empty(0))
     some, truth = resamples.among(images), known[:, enough]
     scores, called = probabilities[images][:, enough], decisions[images][:, enough]
     found = bootstrap(
@@ -187,24 +193,29 @@ def _resampled(
         [Ranking(scores, truth, some), Calibration(scores, truth, some), Decisions(called, truth, some)],
     )
     at = [found.metrics.index(name) for name in ("auc", "recall", "specificity", "ece")]
-    values, replicates = found.values[at], found.replicates[at]
+    replicates = centred(found, "ece").replicates[at]
+    values = found.values[at]
     for each in (values, replicates):
         each[2] = 1 - each[2]  # the false positive rate
-    return _Side(enough, values, replicates)
+    return _Side(enough, values, replicates, bias(found, "ece"))
 
 
 def _figures(
-    inside: tuple[FloatArray, FloatArray], rest: tuple[FloatArray, FloatArray]
+    inside: tuple[FloatArray, FloatArray, FloatArray], rest: tuple[FloatArray, FloatArray, FloatArray]
 ) -> dict[str, FloatArray]:
-    """Each figure ``[k]`` of a group, its gap to the rest, and intervals of both, by column."""
-    (values, replicates), (others, beside) = inside, rest
+    """Each figure ``[k]`` of a group, its gap to the rest, and intervals of both, by column.
+
+    A calibration error is the larger the fewer images it is of; so its gap is corrected for both biases.
+    """
+    (values, replicates, own_bias), (others, beside, other_bias) = inside, rest
+    excess = own_bias - other_bias
     low, high = percentile_bounds(replicates, _LEVEL)
-    gap_low, gap_high = percentile_bounds(replicates - beside, _LEVEL)
+    gap_low, gap_high = percentile_bounds(replicates - beside - excess[..., None], _LEVEL)
     ends = {
         "": values,
         "_low": low,
         "_high": high,
-        "_gap": values - others,
+        "_gap": values - others - excess,
         "_gap_low": gap_low,
         "_gap_high": gap_high,
     }
@@ -216,8 +227,8 @@ def _mean_figures(inside: _Side, rest: _Side, shown: NDArray[np.bool_]) -> dict[
     if not shown.any():
         return {}
 
-    def mean(side: _Side) -> tuple[FloatArray, FloatArray]:
-        values, replicates = side.of(shown)
-        return values.mean(axis=1, keepdims=True), replicates.mean(axis=1, keepdims=True)
+    def mean(side: _Side) -> tuple[FloatArray, FloatArray, FloatArray]:
+        values, replicates, biases = (each.mean(axis=1, keepdims=True) for each in side.of(shown))
+        return values, replicates, biases
 
     return {name: float(value[0]) for name, value in _figures(mean(inside), mean(rest)).items()}

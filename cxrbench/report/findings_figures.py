@@ -56,7 +56,7 @@ def roc_figure(roc: pd.DataFrame, per_finding: pd.DataFrame, title: str) -> Shee
         )
         note = f"{number(row['n_pos'], 0)} positive\nthreshold {number(row['threshold'], 3)}"
         panel.text(0.99, 0.02, note, ha="right", va="bottom", size=7.5, color=GREY)
-    _outer_labels(sheet, panels, "false positive rate (1 − specificity)", "true positive rate (recall)")
+    outer_labels(sheet, panels, "false positive rate (1 − specificity)", "true positive rate (recall)")
     marks = {"operating point": VERMILION, "operating point that misses its strategy's constraint": "white"}
     sheet.legend(
         [
@@ -88,7 +88,7 @@ def confusion_figure(per_finding: pd.DataFrame, title: str) -> Sheet:
     for panel, row in zip(panels, per_finding.to_dict("records"), strict=True):
         panel.set_title(shown(row["finding"]))
         _matrix(panel, np.array([[row["tp"], row["fn"]], [row["fp"], row["tn"]]], dtype=np.float64))
-    _outer_labels(sheet, panels, "decision", "truth")
+    outer_labels(sheet, panels, "decision", "truth")
     return sheet
 
 
@@ -109,7 +109,7 @@ def _matrix(panel: Tile, counts: np.ndarray[tuple[int, int], np.dtype[np.float64
             panel.text(column, row + 0.07, f"{share:.0%}", ha="center", va="top", size=7.5, color=ink)
 
 
-def _outer_labels(sheet: Sheet, panels: list[Tile], across: str, up: str) -> None:
+def outer_labels(sheet: Sheet, panels: list[Tile], across: str, up: str) -> None:
     """What the axes of all tiles are, in the middle below and beside them."""
     block = Bbox.union([panel.box for panel in panels])
     inches = sheet.figure.dpi_scale_trans

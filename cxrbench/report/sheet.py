@@ -18,7 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxTransform
 from PIL import Image
@@ -183,6 +183,7 @@ class Tile:
     Attributes:
         title: what stands above it.
         lines: what was plotted.
+        bands: what was filled between two lines.
         texts: what was written in it.
         shades: colour of each filled cell, by its centre.
     """
@@ -192,6 +193,7 @@ class Tile:
         self.box = box
         self.title = ""
         self.lines: list[Line2D] = []
+        self.bands: list[Polygon] = []
         self.texts: list[Text] = []
         self.shades: dict[tuple[float, float], Any] = {}
         self._figure = figure
@@ -211,6 +213,13 @@ class Tile:
         line = Line2D(x, y, transform=self._transform, **look)
         self._figure.add_artist(line)
         self.lines.append(line)
+
+    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str) -> None:
+        """What lies between two lines, lightly filled."""
+        there = np.concatenate([np.column_stack([x, low]), np.column_stack([x, high])[::-1]])
+        filled = Polygon(there, transform=self._transform, facecolor=color, alpha=0.2, linewidth=0)
+        self._figure.add_artist(filled)
+        self.bands.append(filled)
 
     def text(self, x: float, y: float, text: str, **look: Any) -> None:
         """A text at a point of the tile."""

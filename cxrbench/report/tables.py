@@ -15,7 +15,11 @@ from cxrbench.report.systems import systems_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_NULL_NAMES = {"prevalence": "always the prevalence", "always_negative": "always negative"}
+_NULL_NAMES = {
+    "prevalence": "always the prevalence",
+    "always_negative": "always negative",
+    "most_frequent": "always the most frequent",
+}
 
 _FIGURES = (
     ("AUC", "macro_auc"),
@@ -38,9 +42,28 @@ _MORE_FIGURES = (
     ("weighted F1", "weighted_f1"),
     ("precision", "macro_precision"),
     ("recall", "macro_recall"),
+    ("specificity", "macro_specificity"),
     ("accuracy", "accuracy"),
+    ("balanced accuracy", "auc_binarized"),
+    ("MCC", "macro_mcc"),
+    ("AUC at FPR ≤ 0.1", "macro_partial_auc"),
+    ("sens. at spec. 0.9", "macro_sens_at_spec90"),
+    ("sens. at spec. 0.95", "macro_sens_at_spec95"),
+    ("FNFR", "fnfr"),
+    ("coverage error", "coverage_error"),
+    ("net benefit", "macro_net_benefit"),
+    ("Brier: reliability", "macro_brier_reliability"),
+    ("Brier: resolution", "macro_brier_resolution"),
+    ("adaptive ECE", "macro_ece_adaptive"),
+    ("MCE", "macro_mce"),
 )
-"""What a run's own page shows besides."""
+"""What a run's own page shows besides, where it has it."""
+
+_INTERVALS = (
+    "[low, high]: 95% intervals over resampled patients of the test set, network, calibration and thresholds "
+    "held fixed; another seed varies by more."
+)
+_NO_INTERVALS = "No intervals: the run is of an older cxrbench; run the same command again to have them."
 
 
 def summary(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -60,7 +83,10 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         table = _figures_table("run", "system", "feasible")
         common, names = apart(same)
         for record, name in zip(same, names, strict=True):
-            table.add_row(record["run_id"][-8:], name, *_figures(record["metrics"]), _feasible(record))
+            auc, *others = _figures(record["metrics"])
+            if interval := record.get("intervals", {}).get("metrics", {}).get("macro_auc"):
+                auc = _with_interval(record["metrics"]["macro_auc"], interval)
+            table.add_row(record["run_id"][-8:], name, auc, *others, _feasible(record))
         tables += _with_nulls(table, same[0], common)
     return tables
 
@@ -94,6 +120,20 @@ def failures_table(failures: Sequence[Mapping[str, Any]]) -> list[RenderableType
     for failure, name in zip(failures, names, strict=True):
         table.add_row(name, failure["reason"], failure["trace_file"])
     return [Text(), heading(f"{len(failures)} failed"), table]
+
+
+def roles_table(
+    counts: Mapping[str, int], violations: Sequence[str], not_shown: Sequence[str]
+) -> list[RenderableType]:
+    """What was checked of a store's roles, the first violation, and what could not be shown."""
+    table = plain_table()
+    table.add_column("rule", overflow="fold")
+    table.add_column("checked", justify="right")
+    for rule, count in counts.items():
+        table.add_row(rule, f"{count:,}")
+    more = f" ({len(violations) - 1} more with --json)" if len(violations) > 1 else ""
+    verdict = f"VIOLATED: {violations[0]}{more}" if violations else "No violation."
+    return [table, *(Text(f"not shown: {each}") for each in not_shown), Text(verdict, style="bold")]
 
 
 def _by_test_set(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -132,12 +172,14 @@ def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
     name = data_of(record)
     table = plain_table()
     table.add_column("finding", no_wrap=True)
+    intervals = {row["finding"]: row for row in record.get("intervals", {}).get("per_finding", ())}
     for column in ("AUC", "AP", "F1", "precision", "recall", "thresh.", "Brier", "ECE", "n+"):
         table.add_column(column, justify="right", no_wrap=True, min_width=5 if column != "n+" else None)
     for row in record["per_finding"]:
-        figures = (row[figure] for figure in ("auc", "ap", "f1", "precision", "recall"))
+        figures = (row[figure] for figure in ("ap", "f1", "precision", "recall"))
         table.add_row(
             row["finding"].replace("_", " "),
+            _with_interval(row["auc"], intervals.get(row["finding"], {}).get("auc")),
             *map(_number, figures),
             _number(row["threshold"], 2) + (" " if row["feasible"] else "*"),
             _number(row["brier"]),
@@ -152,11 +194,12 @@ def run_details(record: Mapping[str, Any]) -> list[RenderableType]:
     missed = [] if all(row["feasible"] for row in record["per_finding"]) else [Text(_INFEASIBLE)]
     parts = (
         [heading(f"{name}: {system(record)}"), table, *missed, *reasons],
-        [heading(f"{name}: all findings"), _overview(record), Text(_caption(record))],
-        [heading(f"{name}: what calibrating does on test (macro)"), _calibration(record)],
+        [heading(f"{name}: all findings"), _overview(record), Text(_caption(record)), *_said(record)],
+        [heading(f"{name}: what calibrating does on test (macro)"), _calibration(record), *_shift(record)],
+        [heading(f"{name}: subgroups (macro)"), *_subgroups(record)] if record.get("subgroups") else [],
         [_files(record)],
     )
-    return [renderable for part in parts for renderable in (*part, Text())][:-1]
+    return [renderable for part in parts if part for renderable in (*part, Text())][:-1]
 
 
 def _overview(record: Mapping[str, Any]) -> Table:
@@ -165,9 +208,12 @@ def _overview(record: Mapping[str, Any]) -> Table:
     table.add_column("")
     for column in ("this run", *(_NULL_NAMES[null["name"]] for null in record["null"])):
         table.add_column(column, justify="right")
+    metrics, intervals = record["metrics"], record.get("intervals", {}).get("metrics", {})
     for head, figure in (*_FIGURES, *_MORE_FIGURES):
-        values = [record["metrics"], *(null["metrics"] for null in record["null"])]
-        table.add_row(head, *(_number(value[figure]) for value in values))
+        if figure not in metrics:  # an older run
+            continue
+        nulls = (_number(null["metrics"].get(figure)) for null in record["null"])
+        table.add_row(head, _with_interval(metrics[figure], intervals.get(figure)), *nulls)
     return table
 
 
@@ -227,8 +273,22 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
     return [_number(metrics[name]) for _, name in _FIGURES]
 
 
+def _with_interval(value: float | None, interval: Mapping[str, float | None] | None) -> str:
+    """Such as ``0.879 [.861, .896]``; without brackets where there is no interval."""
+    if interval is None or interval["low"] is None or interval["high"] is None:
+        return _number(value)
+    return f"{_number(value)} [{_short(interval['low'])}, {_short(interval['high'])}]"
+
+
+def _short(value: float) -> str:
+    """Three digits, without the zero before the point."""
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
 def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    # Zero is added so that what rounds to it has no sign.
+    return "–" if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _calibration(record: Mapping[str, Any]) -> Table:
@@ -240,6 +300,63 @@ def _calibration(record: Mapping[str, Any]) -> Table:
         used = "used for decisions" if name == record["calibrator"] else ""
         table.add_row(name, _number(figures["macro_ece"]), _number(figures["macro_brier"]), fitted, used)
     return table
+
+
+def _said(record: Mapping[str, Any]) -> list[RenderableType]:
+    """What intervals are, how far tune flatters, and what is wrong with the run, if anything."""
+    lines = [_INTERVALS if "intervals" in record else _NO_INTERVALS]
+    if (optimism := record.get("optimism")) and optimism["optimism"]["f1"] is not None:
+        tune, test = (_number(optimism[role]["f1"]) for role in ("tune", "test"))
+        lines.append(
+            f"F1 at the thresholds: {tune} on {record['tune']}, where they were fitted, {test} on test."
+        )
+    lines += [f"NOT SOUND ({found['check']}): {found['reason']}" for found in record.get("sanity", ())]
+    return [Text(line) for line in lines]
+
+
+def _shift(record: Mapping[str, Any]) -> list[RenderableType]:
+    """What correcting for the prevalence of test would do."""
+    shift = record.get("prior_shift")
+    if not shift or not shift["findings"]:
+        return []
+    told = (
+        f"{_number(shift['macro_ece' + end])} {name}"
+        for end, name in (("", "as it is"), ("_estimated", "estimated"), ("_known", "known"))
+    )
+    return [
+        Text(
+            f"ECE with the prevalence of test, over {shift['findings']} findings: {', '.join(told)}. "
+            "Transductive (it reads all of test's scores): shown only, no decision uses it."
+        )
+    ]
+
+
+def _subgroups(record: Mapping[str, Any]) -> list[RenderableType]:
+    """A row a group: macro figures over the findings shown, and the gap of AUC to the rest."""
+    table = plain_table()
+    table.add_column("group", no_wrap=True)
+    for column in ("images", "patients", "findings", "AUC", "gap to the rest", "TPR", "FPR", "ECE"):
+        table.add_column(column, justify="right", no_wrap=True)
+    count = len(record["per_finding"])
+    for row in record["subgroups"]:
+        values = {
+            name: _with_interval(row[name], {"low": row[f"{name}_low"], "high": row[f"{name}_high"]})
+            for name in ("auc", "auc_gap", "tpr", "fpr", "ece")
+        }
+        table.add_row(
+            f"{row['attribute']} {row['group']}",
+            f"{row['images']:,}",
+            f"{row['patients']:,}",
+            f"{count - row['withheld']} of {count}",
+            *values.values(),
+        )
+    return [
+        table,
+        Text(
+            "Findings with too few positives or negatives in a group or its rest (min_positives) are "
+            "withheld; subgroups.csv has each finding. Gaps are tested for nothing and adjusted for nothing."
+        ),
+    ]
 
 
 def _files(record: Mapping[str, Any]) -> Text:

@@ -107,8 +107,9 @@ def run(
         write_matrix(of_images, folder / f"{name}.parquet")
     resampled.table().to_parquet(folder / "replicates.parquet", index=False)
     raw = task.probabilities(logits) if calibrator != "none" else None
+    drawn = curves(task, labels, probabilities, calibrator, raw)
     # One line: of many short numbers, indentation would be most of the file.
-    write_text(folder / "curves.json", canonical_json(curves(task, labels, probabilities, raw)) + "\n")
+    write_text(folder / "curves.json", canonical_json(drawn) + "\n")
     write_json(
         folder / "metrics.json",
         {

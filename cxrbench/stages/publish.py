@@ -143,6 +143,8 @@ def run(
         roc=pd.read_csv(folder / "roc.csv"),
         per_finding=pd.read_csv(folder / "per_finding.csv"),
         calibration=pd.read_csv(folder / "calibration.csv"),
+        curves=(evaluation.folder / "curves.json").read_text(encoding="utf-8"),
+        subgroups=pd.read_csv(folder / "subgroups.csv"),
         examples=examples,
     )
 

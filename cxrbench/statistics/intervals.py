@@ -55,7 +55,7 @@ def percentile_interval(replicates: FloatArray, level: float = 0.95) -> Interval
 
 
 def percentile_bounds(replicates: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Both ends ``[...]`` of :func:`percentile_interval` for each of many figures' replicates ``[..., B]``."""
+    """Both ends ``[...]`` of :func:`percentile_interval`, for many figures' replicates ``[..., B]``."""
     ascending = np.sort(replicates, axis=-1)  # undefined ones last
     size = replicates.shape[-1]
     defined = size - np.isnan(ascending).sum(axis=-1)

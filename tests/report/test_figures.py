@@ -1,5 +1,8 @@
+import json
 import warnings
+from functools import lru_cache
 
+import evaluating
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -8,13 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cxrbench.canonical import canonical_json
+from cxrbench.evaluation.curves import curves
+from cxrbench.evaluation.subgroups import subgroups_table
 from cxrbench.findings import NIH_FINDINGS
 from cxrbench.report.calibration_figure import calibration_figure
+from cxrbench.report.curve_figures import decision_figure, pr_figure, reliability_figure, threshold_figure
 from cxrbench.report.examples_figure import MOST, examples_figure
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.findings_figures import confusion_figure, roc_figure
 from cxrbench.report.sheet import DPI, house_style, shortened
+from cxrbench.report.subgroups_figure import subgroups_figure
 from cxrbench.report.training_figure import training_figure
+from cxrbench.task import Task
 from cxrbench.training.log import EPOCH_COLUMNS
 
 TITLE = "phantom (drawn images, not patients)"
@@ -32,6 +41,7 @@ def epochs(count: int) -> pd.DataFrame:
 def per_finding(findings=NIH_FINDINGS) -> pd.DataFrame:
     count = len(findings)
     table = pd.DataFrame({"finding": findings, "threshold": 0.35, "feasible": True, "reason": ""})
+    table = table.assign(threshold_low=0.3, threshold_high=0.45)
     for column, value in {"auc": 0.81, "recall": 0.75, "specificity": 0.9}.items():
         table[column] = value
     for column, value in {"n_pos": 40, "tp": 30, "fn": 10, "fp": 146, "tn": 1314}.items():
@@ -67,9 +77,25 @@ def draw(folder, **changes) -> None:
         "roc": roc(),
         "per_finding": per_finding(),
         "calibration": calibration(),
+        "curves": canonical_json(evaluated()[0]),
+        "subgroups": evaluated()[1],
         "examples": [example()],
     }
     draw_run(folder, title=TITLE, network=TITLE, **{**tables, **changes})
+
+
+@lru_cache
+def evaluated(images: int = 400) -> tuple[dict, pd.DataFrame]:
+    """Curves and subgroups of fourteen findings, as the stores' files are read."""
+    task = Task("multilabel", tuple(NIH_FINDINGS))
+    labels, logits, patients = evaluating.draw(0, n=images, prevalence=np.geomspace(0.01, 0.4, 14))
+    labels[:, 1] = 0
+    facts = {"sex": np.where(patients % 2, "F", "M").astype(object), "age": patients % 90.0, "view": "PA"}
+    probabilities = task.probabilities(logits)
+    cohort = evaluating.cohort_of(labels, patients, facts, task=task)
+    table = subgroups_table(cohort, probabilities, probabilities.round(), 10)
+    drawn = curves(task, labels, probabilities, "platt", probabilities**2)
+    return json.loads(canonical_json(drawn)), table.assign(finding=table["finding"].replace("", np.nan))
 
 
 def texts(figure) -> list[str]:
@@ -83,9 +109,10 @@ def _no_warnings():
         yield
 
 
-def test_a_run_gets_five_figures_on_white(tmp_path):
+def test_a_run_gets_its_figures_on_white(tmp_path):
     draw(tmp_path)
-    names = {"training.png", "roc.png", "confusion.png", "calibration.png", "examples.png"}
+    kinds = ("training", "roc", "pr", "reliability", "thresholds", "decision", "confusion", "calibration")
+    names = {f"{kind}.png" for kind in (*kinds, "subgroups", "examples")}
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in names:
         with Image.open(tmp_path / name) as image:
@@ -378,3 +405,50 @@ def test_a_panel_for_each_finding_inside_the_sheet(count):
     boxes = [tile.box for tile in sheet.tiles]
     assert all(b.x0 >= 0 and b.x1 <= width and b.y0 >= 0 and b.y1 <= height for b in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+# Curves and groups
+
+
+@pytest.mark.parametrize("figure", [pr_figure, reliability_figure, decision_figure])
+def test_curves_are_drawn_for_each_finding_that_has_them(figure):
+    with house_style():
+        sheet = figure(evaluated()[0], TITLE)
+    assert len(sheet.tiles) == 14
+    undefined = [tile.title for tile in sheet.tiles if any(t.get_text() == "undefined" for t in tile.texts)]
+    assert undefined == ([] if figure is reliability_figure else [NIH_FINDINGS[1].replace("_", " ")])
+
+
+def test_the_operating_point_stands_at_its_share_of_the_highest_probability_with_its_interval():
+    found, table = evaluated()[0], per_finding()
+    with house_style():
+        sheet = threshold_figure(found, table, TITLE)
+    tile, top = sheet.tiles[5], found["findings"][5]["thresholds"]["threshold"][-1]
+    (at,) = [line for line in tile.lines if len(line.get_xdata()) == 2]
+    assert at.get_xdata() == pytest.approx([0.35 / top] * 2)
+    (band,) = tile.bands
+    assert set(band.get_xy()[:, 0]) == {0.3 / top, 0.45 / top}
+
+
+def test_reliability_leaves_out_bins_of_next_to_no_image_and_shows_raw_beside_calibrated():
+    found = evaluated()[0]
+    with house_style():
+        sheet = reliability_figure(found, TITLE)
+    diagram = found["findings"][13]["reliability"]
+    filled = [count for count in diagram["count"] if count >= 5]
+    assert len(filled) > 0
+    assert len([line for line in sheet.tiles[13].lines if line.get_marker() == "o"]) == len(filled)
+    assert {"after platt", "raw"} <= set(texts(sheet.figure))
+
+
+def test_groups_are_named_with_their_size_and_what_is_withheld_is_not_drawn():
+    groups = evaluated()[1]
+    groups = groups[groups["finding"].isna()]
+    with house_style():
+        sheet = subgroups_figure(groups, 14, TITLE)
+    assert any(text.startswith("sex F  (200 images, ") for text in texts(sheet.figure))
+    nothing = groups.assign(
+        **dict.fromkeys([c for c in groups if c.startswith(("auc", "tpr", "fpr"))], np.nan)
+    )
+    with house_style():
+        assert texts(subgroups_figure(nothing, 14, TITLE).figure).count("withheld") == 4

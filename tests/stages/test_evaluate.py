@@ -3,15 +3,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from evaluating import CLASSES, TASK, cohort_of
 from sklearn import metrics
 
 from cxrbench.decisions.none import NoRule
+from cxrbench.evaluation.figures import overall, per_finding
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.stages import calibrate, evaluate, threshold
-from cxrbench.task import Task
-
-CLASSES = ("A", "B", "C", "D", "E")
-TASK = Task("multilabel", CLASSES)
+from cxrbench.stages.threshold import Point
 
 
 def matrices(seed, unknown=0.2, n=120):
@@ -30,7 +29,7 @@ def test_every_figure_is_scikit_learns_on_the_known_labels(seed, unknown):
     thresholds = np.array([0.5, 0.4, 0.6, 0.3, 0.7])
     decisions = TASK.decide(probabilities, thresholds)
     known = ~np.isnan(labels)
-    table = evaluate.per_finding(TASK, labels, probabilities, decisions).set_index("finding")
+    table = per_finding(TASK, labels, probabilities, decisions, thresholds).set_index("finding")
     for column, name in enumerate(CLASSES):
         rows = known[:, column]
         truth, score, called = labels[rows, column], probabilities[rows, column], decisions[rows, column]
@@ -51,37 +50,54 @@ def test_every_figure_is_scikit_learns_on_the_known_labels(seed, unknown):
             "fp": fp,
             "tn": tn,
             "fn": fn,
+            "auc_binarized": metrics.balanced_accuracy_score(truth, called),
+            "mcc": metrics.matthews_corrcoef(truth, called),
+            "partial_auc": metrics.roc_auc_score(truth, score, max_fpr=0.1),
+            "net_benefit": (tp - fp * thresholds[column] / (1 - thresholds[column])) / rows.sum(),
         }
         for figure, value in expected.items():
             assert table.loc[name, figure] == pytest.approx(value), (name, figure)
-    overall = evaluate.overall(labels, probabilities, decisions)
+    overall_ = overall(TASK, labels, probabilities, decisions)
     flat = labels[known], probabilities[known], decisions[known]
     positives = (labels == 1).sum(axis=0)
     for kind in ("auc", "ap", "f1"):
-        assert overall[f"macro_{kind}"] == pytest.approx(table[kind].mean())
-        assert overall[f"weighted_{kind}"] == pytest.approx(np.average(table[kind], weights=positives))
-    assert overall["micro_auc"] == pytest.approx(metrics.roc_auc_score(flat[0], flat[1]))
-    assert overall["micro_ap"] == pytest.approx(metrics.average_precision_score(flat[0], flat[1]))
-    assert overall["micro_f1"] == pytest.approx(metrics.f1_score(flat[0], flat[2]))
-    assert overall["micro_recall"] == pytest.approx(metrics.recall_score(flat[0], flat[2]))
-    assert overall["hamming_loss"] == pytest.approx(metrics.hamming_loss(flat[0], flat[2]))
+        assert overall_[f"macro_{kind}"] == pytest.approx(table[kind].mean())
+        assert overall_[f"weighted_{kind}"] == pytest.approx(np.average(table[kind], weights=positives))
+    assert overall_["micro_auc"] == pytest.approx(metrics.roc_auc_score(flat[0], flat[1]))
+    assert overall_["micro_ap"] == pytest.approx(metrics.average_precision_score(flat[0], flat[1]))
+    assert overall_["micro_f1"] == pytest.approx(metrics.f1_score(flat[0], flat[2]))
+    assert overall_["micro_recall"] == pytest.approx(metrics.recall_score(flat[0], flat[2]))
+    assert overall_["hamming_loss"] == pytest.approx(metrics.hamming_loss(flat[0], flat[2]))
     # Only an image whose labels are all known can match them all.
     whole = known.all(axis=1)
-    assert overall["exact_match_images"] == whole.sum()
-    assert overall["exact_match"] == pytest.approx(metrics.accuracy_score(labels[whole], decisions[whole]))
-    assert overall["accuracy"] + overall["hamming_loss"] == pytest.approx(1)
+    assert overall_["exact_match_images"] == whole.sum()
+    assert overall_["exact_match"] == pytest.approx(metrics.accuracy_score(labels[whole], decisions[whole]))
+    assert overall_["accuracy"] + overall_["hamming_loss"] == pytest.approx(1)
     if unknown == 0:
-        assert overall["lrap"] == pytest.approx(
+        assert overall_["lrap"] == pytest.approx(
             metrics.label_ranking_average_precision_score(labels, probabilities)
         )
+        assert overall_["coverage_error"] == pytest.approx(metrics.coverage_error(labels, probabilities))
+        parts = table["brier_reliability"] - table["brier_resolution"] + table["brier_uncertainty"]
+        assert parts.to_numpy() == pytest.approx(table["brier"].to_numpy())
 
 
-def evaluated(folder, labels, probabilities, points=None):
-    points = points or dict.fromkeys(CLASSES, OperatingPoint(0.5))
-    ids = pd.Index([f"i{row}" for row in range(len(labels))])
-    tables = {"none": probabilities, "temperature": np.clip(probabilities * 0.9, 0, 1)}
+def evaluated(folder, labels, probabilities, points=None, tables=None, calibrator="none", **given):
+    cohort = cohort_of(labels, **given)
+    logits = np.log(probabilities / (1 - probabilities))
+    tables = tables or {"none": probabilities, "temperature": np.clip(probabilities * 0.9, 0, 1)}
     evaluate.run(
-        folder, TASK, ids, labels, NoRule(), probabilities, points, tables, dict.fromkeys(tables, 3), labels
+        folder,
+        cohort,
+        NoRule(),
+        points or dict.fromkeys(CLASSES, Point(0.5)),
+        logits,
+        tables,
+        calibrator,
+        dict.fromkeys(tables, 3),
+        labels,
+        probabilities,
+        10,
     )
     return json.loads((folder / "metrics.json").read_text())
 
@@ -89,9 +105,7 @@ def evaluated(folder, labels, probabilities, points=None):
 def test_a_finding_without_positives_has_no_auc_and_no_average_takes_it_for_0(tmp_path):
     labels, probabilities = matrices(0)
     labels[labels[:, 3] == 1, 3] = 0
-    points = dict.fromkeys(CLASSES, OperatingPoint(0.5)) | {
-        "D": OperatingPoint(float("nan"), False, "0 positives")
-    }
+    points = dict.fromkeys(CLASSES, Point(0.5)) | {"D": Point(float("nan"), False, "0 positives")}
     found = evaluated(tmp_path, labels, probabilities, points)
     row = found["per_finding"][3]
     for figure in ("auc", "ap", "f1", "threshold", "precision", "recall", "accuracy"):
@@ -247,7 +261,8 @@ def test_only_findings_with_enough_of_both_are_left_to_the_strategy(tmp_path, le
     labels, probabilities = matrices(0, unknown=0)
     labels[:, 1] = 0
     labels[9:, 2] = 0
-    threshold.run(tmp_path, Half(), TASK, probabilities, labels, least, role="val", calibrated=True)
+    patients = pd.Series([f"p{row // 2}" for row in range(len(labels))])
+    threshold.run(tmp_path, Half(), TASK, probabilities, labels, patients, least, role="val", calibrated=True)
     points = threshold.read_points(tmp_path)
     assert list(points) == list(CLASSES)
     assert sum(point.reason == "calibrated True" for point in points.values()) == own
