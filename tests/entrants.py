@@ -164,7 +164,7 @@ def _enter(
                 "passport": hospital.passport(record["tune"]),
                 "trained_on": {"dataset": "phantom", "drawn": True, "label_version": "1", "labels": "l"},
                 **found,
-                "evaluation": f"artifacts/{evaluation.id}",
+                **({} if inputs["old"] else {"evaluation": f"artifacts/{evaluation.id}"}),
                 "artifacts": [evaluation.id],
                 **{name: value for name, value in record.items() if name != "sanity"},
             },

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.evaluation.stored import Evaluation
 from cxrbench.leaderboard.columns import Metric
 from cxrbench.statistics.bootstrap import Estimate
 
@@ -70,27 +71,17 @@ def read_entry(root: Path, record: Mapping[str, Any], metrics: Iterable[str], fi
         metrics: whose replicates are read.
         figure: of which the replicates of each finding are read; empty for none.
     """
-    file = evaluation_folder(root, record) / "replicates.parquet"
-    if not file.exists():
+    evaluation = Evaluation.of(root, record)
+    if evaluation is None:
         return Entry(record)
-    from pyarrow import parquet
-
-    schema = parquet.read_schema(file)
     wanted = {*metrics, *(f"{figure}:{row['finding']}" for row in record["per_finding"])}
-    table = parquet.read_table(file, columns=[name for name in schema.names if name in wanted])
-    columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
+    columns = {
+        str(name): column.to_numpy(np.float64)
+        for name, column in evaluation.replicates.items()
+        if name in wanted
+    }
     # Named by the passport and the patients, so that what is not of the same resamples is told.
     return Entry(record, columns, record["intervals"]["resamples"])
-
-
-def evaluation_folder(root: Path, record: Mapping[str, Any]) -> Path:
-    """Where the figures of a run lie; old records name it among their artifacts."""
-    named = (
-        [record["evaluation"]]
-        if "evaluation" in record
-        else [f"artifacts/{each}" for each in record["artifacts"] if each.startswith("evaluate/")]
-    )
-    return root / named[0]
 
 
 def on_same_resamples(entries: Sequence[Entry]) -> list[Entry]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.files import read_json
+from cxrbench.evaluation.stored import Evaluation
 from cxrbench.leaderboard.columns import METRICS
-from cxrbench.leaderboard.entries import defined, evaluation_folder
+from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
 from cxrbench.report.leaderboard_words import cost, counted
 from cxrbench.report.names import data_of, system
@@ -74,7 +74,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         record: its ``run.json``, with ``path``.
         anchor: of the board that the run stands on.
     """
-    curves = _curves(evaluation_folder(store.root, record))
+    curves = _curves(Evaluation.of(store.root, record))
     intervals = record.get("intervals") or {"metrics": {}, "per_finding": []}
     of_findings = {row["finding"]: row for row in intervals["per_finding"]}
     findings = [_finding(row, of_findings.get(row["finding"], {})) for row in record["per_finding"]]
@@ -364,10 +364,9 @@ def _optimism(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(folder: Path) -> dict[str, Mapping[str, Any]]:
+def _curves(evaluation: Evaluation | None) -> dict[str, Mapping[str, Any]]:
     """By finding; none where an older cxrbench evaluated the run."""
-    path = folder / "curves.json"
-    return {row["finding"]: row for row in read_json(path)["findings"]} if path.exists() else {}
+    return {} if evaluation is None else {row["finding"]: row for row in evaluation.curves["findings"]}
 
 
 def _less(whole: float, value: float | None) -> float | None:

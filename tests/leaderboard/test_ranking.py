@@ -8,7 +8,7 @@ import pytest
 from entrants import FINDINGS, Hospital, enter, store_at
 
 from cxrbench.leaderboard.columns import METRICS
-from cxrbench.leaderboard.entries import Entry, evaluation_folder, read_entry
+from cxrbench.leaderboard.entries import Entry, read_entry
 from cxrbench.leaderboard.ranking import ONE_SEED, boards_of
 from cxrbench.records import read_record
 from cxrbench.statistics.bootstrap import Estimate
@@ -56,7 +56,7 @@ def test_groups_are_those_of_the_statistics(boards, store):
     board, placed = boards[0], {}
     for entry in entries_of(store):
         if entry.record["passport"]["id"] == board.passport and entry.replicates:
-            values = pd.read_parquet(evaluation_folder(store.root, entry.record) / "replicates.parquet")
+            values = pd.read_parquet(store.root / entry.record["evaluation"] / "replicates.parquet")
             drawn = values["macro_auc"].to_numpy(np.float64)
             estimate = Estimate(entry.record["metrics"]["macro_auc"], drawn, "same", FINDINGS)
             placed.setdefault(entry.record["backbone"], []).append(estimate)
