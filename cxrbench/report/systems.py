@@ -9,7 +9,7 @@ from typing import Any
 
 from cxrbench.canonical import canonical_json
 
-_FILES = ("labels", "exclude", "file", "tune_file")
+SETTINGS_OF_FILES = ("labels", "exclude", "file", "tune_file")
 """Settings that are paths: what the files hold stands in the passport and in keys."""
 
 
@@ -51,7 +51,7 @@ def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(record: Mapping[str, Any]) -> list[Any]:
     """What runs of one system share. Files of labels and exclusions count by what they hold, not by path."""
     passport = record["passport"]
-    settings = {name: value for name, value in _spec(record).items() if name not in _FILES}
+    settings = {name: value for name, value in _spec(record).items() if name not in SETTINGS_OF_FILES}
     # Old records do not say more of the labels trained on than their version.
     labels = (record.get("trained_on") or {}).get("labels", passport["label_version"])
     return [settings, passport["id"], passport.get("roles"), labels]
