@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint types check bench clean
+.PHONY: help demo test test-slow test-recipes test-gpu lint types check bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,10 +36,13 @@ demo: $(VENV)/.installed  ## train, calibrate, threshold and evaluate on the emb
 	$(BIN)/cxrbench run --backbone densenet_fpn --thresholds dynamic
 
 test: $(VENV)/.dev  ## the core tests
-	$(PYTEST) -n 2 -m "not slow and not gpu"
+	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes"
 
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow
+
+test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m recipes tests/recipes
 
 test-gpu: $(VENV)/.dev  ## what only a CUDA device can show; skipped, saying so, where there is none
 	$(BIN)/python -m pytest -m gpu

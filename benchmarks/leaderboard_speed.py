@@ -48,7 +48,12 @@ def figures_of_a_run() -> dict[str, Any]:
         "null": null_rows(task, labels, labels),
         "calibration": {},
         "sanity": [],
-        "intervals": {"resamples": "all", "metrics": {}, "per_finding": []},
+        "intervals": {
+            "resamples": "all",
+            "metrics": {},
+            "units": dict.fromkeys(METRICS, IMAGES),
+            "per_finding": [{"finding": name, "units": IMAGES} for name in task.classes],
+        },
     }
 
 

@@ -44,6 +44,7 @@ from cxrbench.statistics.ranking import auc
 from cxrbench.training.batches import Batch, Rows, SeededOrder, loader
 from cxrbench.training.devices import accelerator_for, best_precision, device_of, name_of, true_fp32
 from cxrbench.training.loop import Step, Training, precision_of, train
+from cxrbench.training.schedule import cycles_of
 from cxrbench.training.views import network_inputs
 
 BACKBONE = DensenetFpn()
@@ -159,6 +160,7 @@ class Ours:
         self._data, self._spec, self._device = data, spec, device
         self._training = data.training(spec)
         self._step = Step(self._training, accelerator_for(precision_of(spec), device))
+        self._step.begin_cycle(*cycles_of(spec))
         self._step.begin_epoch()
         self._batches = self._endless()
         self._resident = self._moved()

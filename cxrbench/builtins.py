@@ -17,7 +17,7 @@ def register_datasets(register: Register) -> None:
     register(
         "nih",
         "cxrbench.datasets.nih:Nih",
-        version="2",
+        version="3",
         summary="NIH ChestX-ray14 as downloaded, whole or in part (--data-root DIR)",
     )
     register(
@@ -37,6 +37,18 @@ def register_tasks(register: Register) -> None:
         version="1",
         summary="The data set's own classes",
     )
+    register(
+        "with_no_finding",
+        "cxrbench.tasks.with_no_finding:WithNoFinding",
+        version="1",
+        summary='The data set\'s findings, and "No Finding" as a class of its own',
+    )
+    register(
+        "single_label",
+        "cxrbench.tasks.single_label:SingleLabel",
+        version="1",
+        summary="One class out of several, of images with one label alone: four, the eight of ChestX-ray8, …",
+    )
 
 
 @hookimpl
@@ -46,8 +58,8 @@ def register_samplers(register: Register) -> None:
     register(
         "limit",
         "cxrbench.samplers.limit:Limit",
-        version="1",
-        summary="Training sees fewer images of what is frequent",
+        version="2",
+        summary="Fewer images of what is frequent, in training or of the whole data set",
     )
     register(
         "fpn_fusion",
@@ -83,6 +95,12 @@ def register_resizers(register: Register) -> None:
         "cxrbench.resizers.none:NoResizer",
         version="1",
         summary="Images go into the network as they are",
+    )
+    register(
+        "learnable",
+        "cxrbench.resizers.learnable:LearnableResizer",
+        version="1",
+        summary="Talebi and Milanfar's resizer, learnt with the network",
     )
 
 
@@ -130,12 +148,54 @@ def register_backbones(register: Register) -> None:
         version="1",
         summary="Any network of timm by its name, such as timm/resnet18",
     )
+    register(
+        "torchvision/*",
+        "cxrbench.backbones.torchvision_network:TorchvisionNetwork",
+        version="1",
+        summary="Any network of torchvision by its name, such as torchvision/vgg16; of one channel too",
+    )
+    register(
+        "scratch_cnn_a",
+        "cxrbench.backbones.scratch_cnn:ScratchCnnA",
+        version="1",
+        summary="The first model from scratch of the four-class study",
+    )
+    register(
+        "scratch_cnn_b",
+        "cxrbench.backbones.scratch_cnn:ScratchCnnB",
+        version="1",
+        summary="The second model from scratch of the four-class study",
+    )
+    register(
+        "fused_cnn",
+        "cxrbench.backbones.fused_cnn:FusedCnn",
+        version="1",
+        summary="The four-class study's network of maps of three depths, or its base of one",
+    )
+    register(
+        "prior",
+        "cxrbench.backbones.prior:Prior",
+        version="1",
+        summary="How frequent each class is, and nothing of the image",
+    )
 
 
 @hookimpl
 def register_heads(register: Register) -> None:
     """Heads of networks."""
     register("own", "cxrbench.heads.own:OwnHead", version="1", summary="The head that the network comes with")
+    register(
+        "dense",
+        "cxrbench.heads.dense:DenseHead",
+        version="1",
+        summary="Maps pooled or flattened, dense layers with dropout",
+    )
+    register(
+        "transition",
+        "cxrbench.heads.transition:TransitionHead",
+        version="1",
+        summary="ChestX-ray8's transition layer, pooling (average, max, log-sum-exp) and prediction layer",
+    )
 
 
 @hookimpl
@@ -151,6 +211,12 @@ def register_losses(register: Register) -> None:
         summary="Binary cross-entropy with a positive weight for each finding",
     )
     register(
+        "batch_balanced",
+        "cxrbench.losses.batch_balanced:BatchBalanced",
+        version="1",
+        summary="Binary cross-entropy, positives and negatives of a batch weighing the same",
+    )
+    register(
         "focal",
         "cxrbench.losses.focal:Focal",
         version="1",
@@ -161,6 +227,12 @@ def register_losses(register: Register) -> None:
         "cxrbench.losses.asymmetric:Asymmetric",
         version="1",
         summary="Focal with other exponents for positives and negatives",
+    )
+    register(
+        "cross_entropy",
+        "cxrbench.losses.cross_entropy:CrossEntropy",
+        version="1",
+        summary="Softmax cross-entropy, where exactly one class is right",
     )
 
 
@@ -232,12 +304,6 @@ def register_thresholds(register: Register) -> None:
         version="1",
         summary="As precision_f1, lowered a step where the best F1 stays low",
     )
-    register(
-        "argmax",
-        "cxrbench.thresholds.argmax:Argmax",
-        version="1",
-        summary="No thresholds: the most probable class, where exactly one is right",
-    )
     register("f1", "cxrbench.thresholds.f1:F1", version="1", summary="Best F1 over observed probabilities")
     register(
         "sensitivity",
@@ -263,6 +329,12 @@ def register_thresholds(register: Register) -> None:
         version="1",
         summary="As many images called as are positive",
     )
+    register(
+        "argmax",
+        "cxrbench.thresholds.argmax:Argmax",
+        version="1",
+        summary="No thresholds: the most probable class, where exactly one is right",
+    )
 
 
 @hookimpl
@@ -270,4 +342,10 @@ def register_decisions(register: Register) -> None:
     """Decision rules."""
     register(
         "none", "cxrbench.decisions.none:NoRule", version="1", summary="What reaches its threshold is called"
+    )
+    register(
+        "no_finding_exclusive",
+        "cxrbench.decisions.no_finding_exclusive:NoFindingExclusive",
+        version="1",
+        summary='Where "No Finding" scores highest, no finding is called',
     )

@@ -28,7 +28,8 @@ class Problem:
     The others are handled, and counted so that an audit can tell: ``duplicate_rows`` (rows of an image
     that agree; one is kept), ``incomplete_rows`` (without image, patient or labels; left out),
     ``missing_rows`` (images without a row in the table; left out), ``unlisted_images`` (images in no
-    list; left out), ``implausible_age`` (an age that is none, or of over 120 years; unknown).
+    list; left out), ``four_channel_images`` (left out where the data set's option says so),
+    ``implausible_age`` (an age that is none, or of over 120 years; unknown).
 
     Attributes:
         kind: what it is, in snake_case.

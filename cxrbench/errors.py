@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class CxrbenchError(Exception):
     """Something failed that the user can act on; the command ends with exit code 1."""
@@ -24,6 +27,13 @@ class DamagedImageError(CxrbenchError):
     def __str__(self) -> str:
         """The sentence."""
         return f"The image {self.image} {self.what}; download it again or leave it out."
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence on a name that there is not: the near ones, or all where none is near."""
+    names = list(names)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
 
 
 def sentence(error: BaseException) -> str:

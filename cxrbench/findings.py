@@ -21,7 +21,8 @@ NIH_FINDINGS = (
 """In the order of the ChestX-ray14 paper, used for every column order in this project."""
 
 NO_FINDING = "No Finding"
-"""The label string of an image without any finding: the all-zero vector, not a class."""
+"""The label string of an image without any finding: the all-zero vector; a class of its own
+only where a task makes it one."""
 
 _ALIASES = {
     "infiltrate": "Infiltration",

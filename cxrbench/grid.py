@@ -103,15 +103,27 @@ def cells(
         _with(shared, zip(names, values, strict=True))
         for values in product(*(several[name] for name in names))
     ]
-    # The run's own fields first: one of them may name the component that another setting is for.
-    changes = sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
+    changes = _changes(settings)
     changed = [_changed(cell, changes) for cell in combinations]
     _require_used(changes, [check(cell) for cell in changed])
-    specs: dict[str, RunSpec] = {}
-    for cell in changed:
-        spec = resolve(cell, registry)
-        specs.setdefault(spec.model_dump_json(), spec)
-    return list(specs.values())
+    return different(resolve(cell, registry) for cell in changed)
+
+
+def different(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """The specs in their order, each once."""
+    return list({spec.model_dump_json(): spec for spec in specs}.values())
+
+
+def with_settings(given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The settings of one run with those of ``--set`` in their places, as :func:`cells` has it.
+
+    Raises:
+        UsageError: one is malformed, or of a component that the run does not have.
+    """
+    changes = _changes(settings)
+    changed = _changed(given, changes)
+    _require_used(changes, [check(changed)])
+    return changed
 
 
 def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -173,6 +185,11 @@ class _Change:
         if not equals or not key or (dot and not name):
             raise UsageError(f"--set takes NAME.key=value or key=value, not '{setting}'.")
         return cls(name, key, value.strip())
+
+
+def _changes(settings: Sequence[str]) -> list[_Change]:
+    """The run's own fields first: one of them may name the component that another setting is for."""
+    return sorted(map(_Change.parse, settings), key=lambda change: change.name != "")
 
 
 def _require_used(changes: Sequence[_Change], runs: Sequence[RunSpec]) -> None:

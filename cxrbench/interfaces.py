@@ -233,12 +233,19 @@ class Loss(Protocol):
 
 
 class Calibrator(Protocol):
-    """A map from raw logits to calibrated probabilities, fitted on the tune role."""
+    """A map from raw logits to calibrated probabilities, fitted on the tune role.
+
+    One that is for single-label tasks alone is given the logits of a softmax; one that is for both kinds is
+    given log-odds of each class against the rest (:meth:`cxrbench.task.Task.log_odds`) there.
+    """
 
     tasks: ClassVar[frozenset[str]]
 
     def fit(self, logits: FloatArray, labels: FloatArray) -> State:
-        """Fit on logits ``[n, c]`` and labels ``[n, c]``; each column has both classes among its labels."""
+        """Fit on logits ``[n, c]`` and labels ``[n, c]``; each column has both classes among its labels.
+
+        Where exactly one class is right, either all columns of the task are given or none is fitted.
+        """
 
     def probabilities(self, logits: FloatArray, state: State) -> FloatArray:
         """Calibrated probabilities ``[n, c]`` in 0..1 of logits ``[n, c]``."""

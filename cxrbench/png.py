@@ -18,6 +18,21 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by colour type."""
 
 
+HEADER_BYTES = _START.size
+"""What of a file :func:`channels` looks at."""
+
+
+def channels(start: bytes) -> int | None:
+    """Samples of a pixel by the header of a PNG, of which ``start`` is the beginning; None for anything else.
+
+    4 are red, green, blue and opacity, 2 grey and opacity, 1 also a palette's index.
+    """
+    if len(start) < _START.size:
+        return None
+    signature, chunk, _, _, _, color, *_ = _START.unpack_from(start)
+    return _SAMPLES.get(color) if (signature, chunk) == (_SIGNATURE, b"IHDR") else None
+
+
 def plain_grey(content: bytes, largest: int) -> NDArray[np.uint8] | None:
     """Grey levels ``[height, width]`` of a sound PNG of 8-bit greys, not interlaced.
 

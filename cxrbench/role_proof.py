@@ -18,8 +18,8 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.store import RUN_STAGE, Artifact, Store
 
-FIT_STAGES = ("train", "calibrate", "threshold", "ensemble")
-"""Stages that fit something to labels."""
+FIT_STAGES = ("relabel", "train", "calibrate", "threshold", "ensemble")
+"""Stages that fit something to labels, or make labels that are fitted to."""
 
 
 @dataclass

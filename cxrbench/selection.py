@@ -39,6 +39,7 @@ class Selection:
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
         definition: what the task is, and which images have a place in it.
+        images_per_role: at most so many images of each role are used; 0 uses all.
     """
 
     split: Split = "official"
@@ -47,6 +48,7 @@ class Selection:
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
     definition: TaskDefinition = field(default_factory=Findings)
+    images_per_role: int = 0
 
     root_option: ClassVar[str] = "--data-root"
     """What gives the folder of the data set's files."""
@@ -86,6 +88,10 @@ class Selection:
         else:
             # Of all images, so that what is left out decides no role of the others.
             roles = assign_roles(whole, split=self.split).loc[labels.index]
+        if self.images_per_role:
+            roles = _first(roles, self.images_per_role)
+            note = f"At most {self.images_per_role:,} images of each role are used: figures tell nothing."
+            left = replace(left.only(roles.index), notes=(*left.notes, note))
         left = self._defined(self._relabelled(left))
         return Selected(left, roles, whole.index, excluded, int((~kept).sum()), len(own) - len(placed))
 
@@ -159,7 +165,14 @@ def selection_of(spec: RunSpec, registry: Registry) -> Selection:
         sampler=make(spec.sampler, "sampler", registry),
         sampler_name=str(Use(name=sampler["name"], options=sampler["options"])),
         definition=make(spec.task, "task", registry),
+        images_per_role=spec.images_per_role,
     )
+
+
+def _first(roles: pd.Series[str], number: int) -> pd.Series[str]:
+    """Of each role the images, in the same order, that come first by draws that follow from their ids."""
+    draws = pd.Series(sampler_draws(hash_ids(roles.index), "few"), index=roles.index)
+    return roles[draws.groupby(roles).rank(method="first") <= number]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.options import Use, bind, make, non_default, parse_uses
 from cxrbench.registry import KINDS, Kind, Registry
 
@@ -43,6 +43,7 @@ class Cycle(BaseModel):
         epochs: passes over the training rows; None: the training's.
         learning_rate: at the cycle's start; None: the training's.
         loss: options of the loss that differ in this cycle; each replaces the run's as a whole.
+        trainable: what this cycle trains; None: the training's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class Cycle(BaseModel):
     epochs: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)
     loss: dict[str, Any] = Field(default_factory=dict)
+    trainable: str | None = None
 
 
 class TrainingSpec(BaseModel):
@@ -58,9 +60,13 @@ class TrainingSpec(BaseModel):
     Attributes:
         epochs: passes over the training rows at most.
         batch_size: images a step, all processes together; ``auto`` takes as many as fit on a GPU.
-        optimizer: ``adam`` or ``adamw``.
+        optimizer: ``adam``, ``adamw``, or ``rmsprop`` with Keras' rho 0.9 and epsilon 1e-7.
         learning_rate: at the start.
-        weight_decay: L2 (adam) or decoupled (adamw).
+        weight_decay: L2 (adam, rmsprop) or decoupled (adamw).
+        trainable: what is trained: ``all``; ``head``, all but what pretrained weights fill, so that a resizer
+            is trained too; or a layer's name in the pretrained network (``layer4.2.conv3``): it, all behind
+            it, and what ``head`` trains. Whatever else there is stays as in evaluation, so that batch norms
+            keep their statistics and dropout drops nothing.
         schedule: ``cosine`` to ``min_lr`` over all steps, ``plateau`` on validation loss, or ``constant``.
         plateau_patience: epochs without lower validation loss before the rate is cut.
         plateau_factor: what the rate is multiplied by then.
@@ -68,8 +74,9 @@ class TrainingSpec(BaseModel):
             None: by 1e-4 of that.
         min_lr: where a cosine ends, and what a plateau does not cut below.
         early_stopping: end a cycle after this many of its epochs without a better ``select``; 0 never does.
-        select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 at each
-            epoch's best-F1 thresholds, or loss (the run's own, whatever options a cycle gives its loss).
+        select: what the kept checkpoint is best in on val, over all cycles: macro AUC, macro-F1 (at each
+            epoch's best-F1 thresholds; where one class is right, of the most probable), accuracy (only where
+            one class is right), or loss (the run's own, whatever options a cycle gives its loss).
         clip_norm: gradient norm is clipped to this; 0 does not clip.
         precision: ``fp32`` (without TF32), ``bf16`` or ``fp16`` autocast; ``auto`` takes bf16 where the
             processor has it. Epochs are judged in fp32 whatever it is.
@@ -87,16 +94,17 @@ class TrainingSpec(BaseModel):
 
     epochs: int = Field(10, ge=1)
     batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = 32
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+    trainable: str = "all"
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     plateau_patience: int = Field(2, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     plateau_min_delta: float | None = Field(None, ge=0)
     min_lr: float = Field(0.0, ge=0)
     early_stopping: int = Field(0, ge=0)
-    select: Literal["macro_auc", "macro_f1", "loss"] = "macro_auc"
+    select: Literal["macro_auc", "macro_f1", "accuracy", "loss"] = "macro_auc"
     clip_norm: float = Field(5.0, ge=0)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
@@ -127,6 +135,8 @@ class RunSpec(BaseModel):
             on the run's own.
         task: what is to be predicted, made of the data set's labels.
         sampler: which images are used, and how often training sees each.
+        images_per_role: use at most this many images of each role, those that a hash of their ids puts first,
+            and as many an epoch, however often a sampler repeats them: to try something out; 0 uses all.
         preprocessing: what is done to each whole image.
         resizer: the part in front of the network that changes the size of its images.
         augmentation: what training sees of an image.
@@ -143,6 +153,11 @@ class RunSpec(BaseModel):
             in training.
         weights: initial weights: ``none`` (random), ``imagenet``, or a file.
         seed: of weights, order and augmentation; roles do not depend on it.
+        averaged: how many networks are trained and their probabilities averaged; their seeds are
+            ``seed * averaged`` and those after it.
+        relabelled_by: how many networks, of seeds 0, 1, …, are trained before on the published labels, and
+            then give the training images other labels: their average, cut where F1 on tune is best; 0 leaves
+            labels as they are. Val, tune and test keep theirs.
         tune: the role that calibration and thresholds are fitted on; ``val`` repeats published practice
             and is shown in every table.
         min_positives: a finding with fewer positives (or negatives) on tune keeps its raw probabilities
@@ -159,6 +174,7 @@ class RunSpec(BaseModel):
     test_dataset: Annotated[OneUse | None, AfterValidator(_none)] = None
     task: OneUse = Use(name="findings")
     sampler: OneUse = Use(name="none")
+    images_per_role: int = Field(0, ge=0)
     preprocessing: OneUse = Use(name="none")
     resizer: OneUse = Use(name="none")
     augmentation: OneUse = Use(name="affine")
@@ -173,6 +189,8 @@ class RunSpec(BaseModel):
     crop: float = Field(0.9, gt=0, le=1)
     weights: str = "none"
     seed: int = Field(0, ge=0)
+    averaged: int = Field(1, ge=1, le=100)
+    relabelled_by: int = Field(0, ge=0, le=100)
     tune: Literal["tune", "val"] = "tune"
     min_positives: int = Field(10, ge=0)
     training: TrainingSpec = TrainingSpec()
@@ -270,12 +288,17 @@ def check(values: Mapping[str, Any]) -> RunSpec:
             fields = Cycle
         if first["type"] == "extra_forbidden":
             elsewhere = fields is RunSpec and where in TrainingSpec.model_fields
-            hint = f"write training.{where}" if elsewhere else f"there are {', '.join(fields.model_fields)}"
-            raise UsageError(f"There is no setting '{where}'; {hint}.") from error
+            hint = f"write training.{where}." if elsewhere else _hint(where, fields)
+            raise UsageError(f"There is no setting '{where}'; {hint}") from error
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"The setting {where} cannot be {first['input']!r}: {message[:1].lower()}{message[1:]}."
         ) from error
+
+
+def _hint(where: str, fields: type[BaseModel]) -> str:
+    """What was perhaps meant by a setting that there is not."""
+    return did_you_mean(where.rpartition(".")[2], fields.model_fields)
 
 
 def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:

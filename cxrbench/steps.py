@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,7 +16,17 @@ from cxrbench.pixels.images import Images
 from cxrbench.registry import Kind, Registry
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec, keyed
-from cxrbench.stages import calibrate, evaluate, predict, publish, threshold, train
+from cxrbench.stages import (
+    average,
+    calibrate,
+    evaluate,
+    features,
+    predict,
+    publish,
+    relabel,
+    threshold,
+    train,
+)
 from cxrbench.store import RUN_STAGE, Step
 
 _USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
@@ -70,13 +80,27 @@ class Steps:
 
 @dataclass(frozen=True)
 class NetworkSteps(Steps):
-    """Those of a run whose predictions are a trained network's."""
+    """Those of a run whose predictions are trained networks'.
 
-    train: Step
+    Attributes:
+        made_by: all that is done before the last predictions, in order.
+    """
+
+    made_by: tuple[Step, ...]
+
+    @property
+    def trainings(self) -> list[Step]:
+        """The trainings among them; the last is of the run's last network."""
+        return [step for step in self.made_by if step.stage == "train"]
+
+    @property
+    def train(self) -> Step:
+        """The last training: of a run with one network, its own."""
+        return self.trainings[-1]
 
     def in_order(self) -> list[Step]:
         """As they are done."""
-        return [self.train, *super().in_order()]
+        return [*self.made_by, *super().in_order()]
 
 
 class Hashes:
@@ -108,16 +132,15 @@ class Hashes:
         return self._known[what, role]
 
 
-def network_steps(
+def training_step(
     spec: RunSpec,
     hashes: Hashes,
     registry: Registry,
     backbone: Backbone,
     images: Images | None,
-    test_hashes: Hashes,
-    test_images: Images | None,
-) -> tuple[Step, dict[Role, Step]]:
-    """The training of a network, and its predictions on the roles that a run needs.
+    relabelled: Step | None,
+) -> Step:
+    """The training of a network.
 
     Args:
         spec: the run, resolved.
@@ -125,12 +148,10 @@ def network_steps(
         registry: where versions and defaults of components are looked up.
         backbone: says what of an image or patient the network sees.
         images: its images; None where the network sees none.
-        test_hashes: of the data set that is tested on: ``hashes`` themselves, or another's.
-        test_images: the images that it is tested on, as ``images``.
+        relabelled: what gives the training images other labels than the data set's.
     """
-    tune: Role = spec.tune
     data = hashes.data
-    training = Step(
+    return Step(
         "train",
         {
             "version": train.VERSION,
@@ -150,23 +171,75 @@ def network_steps(
             "crop": spec.crop if images else None,
             "weights": _weights(spec.weights),
             "seed": spec.seed,
+            # It also limits what an epoch sees.
+            **({"images_per_role": spec.images_per_role} if spec.images_per_role else {}),
             "training": spec.training.model_dump(mode="json", exclude_defaults=True),
             "data": {role: _seen(spec, hashes, role, backbone, images) for role in ("train", "val")},
         },
-        (data.label_step("train"), data.label_step("val")),
+        (relabelled or data.label_step("train"), data.label_step("val")),
     )
-    predictions = {
-        role: Step(
-            "predict",
-            {"version": predict.VERSION, "data": _seen(spec, of, role, backbone, seen)},
-            (training,),
-        )
-        for role, of, seen in {
-            tune: (tune, hashes, images),
-            "test": ("test", test_hashes, test_images),
-        }.values()
-    }
-    return training, predictions
+
+
+def prediction_step(
+    spec: RunSpec, training: Step, role: Role, hashes: Hashes, backbone: Backbone, images: Images | None
+) -> Step:
+    """What a trained network predicts on a role of the data set of ``hashes``, of these images."""
+    seen = _seen(spec, hashes, role, backbone, images)
+    return Step("predict", {"version": predict.VERSION, "data": seen}, (training,))
+
+
+def average_step(members: Sequence[Step]) -> Step:
+    """The average of several predictions on the same role."""
+    return Step("average", {"version": average.VERSION}, tuple(members))
+
+
+def relabel_step(predictions: Sequence[Step], labels: Sequence[Step]) -> Step:
+    """Labels of the training images, of predictions on train and tune and of both roles' labels."""
+    return Step("relabel", {"version": relabel.VERSION}, (*predictions, *labels))
+
+
+def feature_step(
+    spec: RunSpec,
+    hashes: Hashes,
+    registry: Registry,
+    backbone: Backbone,
+    images: Images,
+    role: Role,
+    pooling: str,
+    *,
+    mirrored: bool = False,
+) -> Step:
+    """The features of a role's images, for whichever head.
+
+    No step has it for a parent: features are a way to a training's result, like stored images, and change
+    nothing of it.
+
+    Args:
+        spec: the run, resolved.
+        hashes: of the data set that the role is of.
+        registry: where versions and defaults of components are looked up.
+        backbone: says what the network sees.
+        images: of the data set.
+        role: whose images.
+        pooling: see :class:`cxrbench.stages.features.FeatureKind`.
+        mirrored: whether each image is mirrored.
+    """
+    return Step(
+        "features",
+        {
+            "version": features.VERSION,
+            "preprocessing": keyed(spec.preprocessing, "preprocessing", registry),
+            "backbone": keyed(spec.backbone, "backbone", registry),
+            "image_size": spec.image_size,
+            "crop": spec.crop,
+            "weights": _weights(spec.weights),
+            # Weights that are asked for fill the whole frozen part.
+            "seed": spec.seed if spec.weights == "none" else None,
+            "pooling": pooling,
+            "mirrored": mirrored,
+            "data": _seen(spec, hashes, role, backbone, images),
+        },
+    )
 
 
 def evidence_steps(

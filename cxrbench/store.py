@@ -12,6 +12,7 @@
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
       failures/                      traces of cells that failed (grid.py)
+      tuning/NAME/                   one folder a search (tuning/)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
 """
 

@@ -33,6 +33,22 @@ class Task:
         values = logits.astype("float64", copy=False)
         return expit(values) if self.kind == "multilabel" else softmax(values, axis=1)
 
+    def log_odds(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """The log-odds of each class, ``log(p / (1 - p))`` ``[n, classes]`` (float64), of logits.
+
+        Multi-label these are the logits themselves; single-label they are those of each class against the
+        rest, whose sigmoid is the softmax.
+        """
+        import numpy as np
+        from scipy.special import logsumexp
+
+        values: NDArray[Any] = logits.astype("float64", copy=False)
+        if self.kind == "multilabel":
+            return values
+        others = [logsumexp(np.delete(values, column, axis=1), axis=1) for column in range(values.shape[1])]
+        log_odds: NDArray[Any] = values - np.column_stack(others)
+        return log_odds
+
     def decide(self, probabilities: NDArray[Any], thresholds: NDArray[Any] | None) -> NDArray[Any]:
         """Turn probabilities ``[n, classes]`` into decisions ``[n, classes]``: 1, 0 or NaN (float64).
 
@@ -60,6 +76,6 @@ class Task:
         if self.kind not in tasks:
             fits = " and ".join(sorted(tasks))
             raise UsageError(
-                f"The {kind} '{name}' works on {fits} tasks, but this data set is {self.kind}; "
+                f"The {kind} '{name}' works on {fits} tasks, but this task is {self.kind}; "
                 f"'cxrbench list {kind}' names the others."
             )

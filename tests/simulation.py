@@ -67,8 +67,9 @@ def truth(design: Design) -> float:
 
 def estimates(scores, labels, who, seed: str, replicates: int) -> list[Estimate]:
     resamples = Resamples(who, seed, replicates)
+    units = resamples.units(labels)
     return [
-        bootstrap(["finding"], resamples, [Ranking(each, labels, resamples)]).finding("auc", "finding")
+        bootstrap(["finding"], resamples, [Ranking(each, labels, resamples)], units).finding("auc", "finding")
         for each in scores
     ]
 

@@ -16,22 +16,33 @@ from cxrbench.registry import KINDS, Kind
 from cxrbench.testing import Check, checks_for
 
 REGISTRY = load_plugins([]).registry
-MEMBERS = {"timm/*": "timm/test_resnet"}
+MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/resnet18"}
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
 # By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "single_label": [{}, {"classes": "chestxray8", "rest": "Other"}, {"classes": ("Mass", "Nodule")}],
     "phantom": [SMALL_PHANTOM, {**SMALL_PHANTOM, "label_noise": 0.2, "prevalence_shift": 2.0}],
     "affine": [{}, {"degrees": 180.0, "scale": 0.5, "mirror": 0.5}],
     "augmentation fpn_fusion": [{}, {"blur": 1.0, "kernel": 9}],
     "four_class": [{}, {"contrast": 1.0, "degrees": 180.0}],
     "otsu_mask": [{}, {"sigma": 0.0}],
-    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}],
+    "limit": [{}, {"no_finding": 0.2}, {"max_per_class": 20}, {"total_per_class": 20}],
     "sampler fpn_fusion": [{}, {"preset": "as_fitted"}, {"mirror_below": 40, "repeat_to": 60}],
     "csv": [{"table": "images.csv"}, {"config": "map.toml", "uncertain": "one"}],
     "densenet_fpn": [{}, {"use": "image"}, {"use": "patient"}],
     "timm/*": [{}, {"drop_rate": 0.3}],
+    "torchvision/*": [{}, {"grey": True}],
+    "fused_cnn": [{}, {"base": True}],
+    "learnable": [{"side": 40}, {"side": 24, "blocks": 2, "filters": 4}],
+    "dense": [
+        {},
+        {"pooling": "flatten", "layers": 2, "neurons": 16, "dropout": 0.3, "l2": 0.01},
+        {"pooling": "lse", "layers": 0},
+    ],
+    "transition": [{}, {"channels": 16, "side": 5, "pooling": "lse"}, {"pooling": "max"}],
     "weighted_bce": [{}, {"weights": "ratio"}, {"weights": "published", "overrides": {"Mass": 2.0}}],
+    "cross_entropy": [{}, {"label_smoothing": 0.1, "weights": "balanced"}],
     "focal": [{}, {"gamma": 0.5, "alpha": 0.25}],
     "asymmetric": [{}, {"gamma_neg": 0.5, "clip": 0.0}],
     "temperature": [{}, {"scope": "shared"}],

@@ -130,8 +130,8 @@ def test_a_published_run_s_file_gives_the_same_run(registry, backbone):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"sede": 1}, "There is no setting 'sede'; there are dataset, split"),
-        ({"training": {"epoch": 1}}, "There is no setting 'training.epoch'; there are epochs, batch_size"),
+        ({"sede": 1}, "There is no setting 'sede'; did you mean seed"),
+        ({"training": {"epoch": 1}}, "There is no setting 'training.epoch'; did you mean epochs?"),
         (
             {"thresholds": {"name": "fixed", "threshold": 1}},
             "no setting 'thresholds.threshold'; there are name, options",

@@ -11,7 +11,7 @@ import pytest
 import cxrbench
 
 ROOT = Path(cxrbench.__file__).parents[1]
-HEAVY = ("jinja2", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
+HEAVY = ("jinja2", "matplotlib", "numpy", "optuna", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
 PROBE = """
 import json, sys
 from cxrbench.cli.main import main
@@ -47,6 +47,7 @@ def start(*arguments, **environment):
         (["plugins", "list"], ""),
         (["run", "--help"], "--thresholds"),
         (["show", "--help"], "RUN"),
+        (["tune", "--help"], "Hyperband"),
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["data", "audit", "--help"], "--write-exclude"),

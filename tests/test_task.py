@@ -78,6 +78,6 @@ def test_what_does_not_fit_the_task_is_refused_with_where_to_look():
     with pytest.raises(UsageError) as caught:
         SINGLE.require_fit("thresholds", "youden", frozenset({"multilabel"}))
     assert str(caught.value) == (
-        "The thresholds 'youden' works on multilabel tasks, but this data set is singlelabel; "
+        "The thresholds 'youden' works on multilabel tasks, but this task is singlelabel; "
         "'cxrbench list thresholds' names the others."
     )

@@ -257,7 +257,11 @@ def test_another_calibrator_fits_thresholds_anew_and_no_more(calibrated, record)
     assert answer.json["trainings"] == 0
     # What temperature would do was shown, and so fitted, from the first run on.
     assert stages_added(before, after) == THRESHOLD_STAGES
-    assert made["calibration"].keys() == record["calibration"].keys() == set(CALIBRATORS_SHOWN)
+    assert (
+        made["calibration"].keys()
+        == record["calibration"].keys()
+        == set(CALIBRATORS_SHOWN) - {"softmax_temperature"}
+    )
     for name, figures in made["calibration"].items():
         assert figures == pytest.approx(record["calibration"][name])
     assert made["metrics"]["macro_ece"] == pytest.approx(made["calibration"]["temperature"]["macro_ece"])

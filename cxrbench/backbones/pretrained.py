@@ -1,8 +1,10 @@
-"""Networks of timm, with random weights or with those that timm publishes."""
+"""Networks of timm, with random weights or with those that timm publishes, and how weights are fetched."""
 
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ssl import SSLError
 from typing import Any, cast
 from urllib.error import HTTPError, URLError
@@ -49,10 +51,24 @@ def create(name: str, pretrained: bool, **options: Any) -> nn.Module:
             f"There are no published weights of {name}; use --weights FILE for a local file or "
             "--weights none for random ones."
         )
-    try:
+    with downloading(name):
         if config.hf_hub_id and not _is_cached(config.hf_hub_id, config.hf_hub_filename):
-            _require_answer(constants.ENDPOINT)
+            if constants.HF_HUB_OFFLINE:
+                raise OSError("HF_HUB_OFFLINE is set")
+            # Once, because huggingface_hub asks for three quarters of a minute before it gives up.
+            require_answer(constants.ENDPOINT)
         return timm.create_model(name, pretrained=True, **options)
+
+
+@contextmanager
+def downloading(name: str) -> Iterator[None]:
+    """Say in one sentence that the weights of a network could not be downloaded within the block.
+
+    Raises:
+        CxrbenchError: they could not.
+    """
+    try:
+        yield
     except (OSError, _HTTP_LIBRARY_ERROR) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise CxrbenchError(
@@ -70,14 +86,12 @@ def _is_cached(repository: str, filename: str | None) -> bool:
     )
 
 
-def _require_answer(url: str) -> None:
-    """Ask the host once, because huggingface_hub asks for three quarters of a minute before it gives up.
+def require_answer(url: str) -> None:
+    """Ask a host whether it is there, for :data:`ANSWER_SECONDS` at most.
 
     Raises:
-        OSError: nobody answers, or downloads are switched off with ``HF_HUB_OFFLINE``.
+        OSError: nobody answers.
     """
-    if constants.HF_HUB_OFFLINE:
-        raise OSError("HF_HUB_OFFLINE is set")
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_SECONDS).close()
     except HTTPError:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import timm
-import torch
 from annotated_types import Ge, Lt
 from torch import nn
 
 from cxrbench.backbones import pretrained as timm_networks
+from cxrbench.backbones.trial import for_images_of, tried_out
 from cxrbench.backbones.weights import PretrainedPart
 from cxrbench.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimmNetwork:
-    """A network of timm on the image alone (:class:`cxrbench.interfaces.Backbone`).
+    """A network of timm on the image alone (:class:`cxrbench.interfaces.FeatureBackbone`).
 
     Attributes:
         name: as timm spells it, with or without the tag of its weights: ``resnet18``, ``resnet18.tv_in1k``.
@@ -64,28 +64,34 @@ class TimmNetwork:
             UsageError: the network cannot take images of this size, or no dropout.
             CxrbenchError: there are no published weights, or they cannot be had here.
         """
+        return cast(nn.Module, self._built(image_size, pretrained, num_classes=outputs))
+
+    def features(self, image_size: int, pretrained: bool) -> nn.Module:
+        """The network as timm gives it without pooling and classifier; layers are named as timm's.
+
+        Raises:
+            UsageError: the network cannot take images of this size, or gives no maps ``[B, C, h, w]``.
+            CxrbenchError: there are no published weights, or they cannot be had here.
+        """
+        network = self._built(image_size, pretrained, num_classes=0, global_pool="")
+        if getattr(network, "output_fmt", "NCHW") != "NCHW":
+            raise UsageError(
+                f"timm/{self.name} gives its features as {network.output_fmt}, on which no head can be put; "
+                "use --head own."
+            )
+        return cast(nn.Module, network)
+
+    def _built(self, image_size: int, pretrained: bool, **options: Any) -> Any:
         config = timm_networks.published(self.name)
-        options: dict[str, Any] = {"drop_rate": self.drop_rate} if self.drop_rate else {}
+        if self.drop_rate:
+            options["drop_rate"] = self.drop_rate
         # By timm's contract a network of fixed input size takes the argument img_size.
         if config.fixed_input_size and image_size != config.input_size[-1]:
             options["img_size"] = image_size
-        try:
-            network: Any = timm_networks.create(self.name, pretrained, num_classes=outputs, **options)
-            _try_out(network, image_size)
-        except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(
-                f"timm/{self.name} cannot be built for --image-size {image_size} ({reason}); "
-                f"its own size is {config.input_size[-1]}."
-            ) from error
+        own = f"its own size is {config.input_size[-1]} (--image-size)"
+        with for_images_of(image_size, f"timm/{self.name}", own):
+            network: Any = timm_networks.create(self.name, pretrained, **options)
+            tried_out(network, len(self.mean), image_size)
         heads = config.classifier or ()
         network.pretrained_part = PretrainedPart("", (heads,) if isinstance(heads, str) else tuple(heads))
-        return cast(nn.Module, network)
-
-
-def _try_out(network: nn.Module, image_size: int) -> None:
-    """One black image through the network, so that a wrong size is met here and not in the first step."""
-    network.eval()
-    with torch.no_grad():
-        network(torch.zeros(1, 3, image_size, image_size))
-    network.train()
+        return network

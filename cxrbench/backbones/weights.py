@@ -31,11 +31,17 @@ class PretrainedPart(NamedTuple):
     Attributes:
         prefix: where the pretrained network sits in the network, such as ``branches.image.trunk.``;
             empty where the network is the pretrained one with another head.
-        without: prefixes of the pretrained network's own last layers, which are not taken over.
+        without: names of the pretrained network's own last layers, which are not taken over.
     """
 
     prefix: str
     without: tuple[str, ...]
+
+    @classmethod
+    def within(cls, part: nn.Module, name: str) -> PretrainedPart:
+        """That of a network with ``part`` under ``name``: what of ``part`` is pretrained, or all of it."""
+        own: PretrainedPart = getattr(part, "pretrained_part", cls("", ()))
+        return cls(f"{name}.{own.prefix}", own.without)
 
 
 def weights_hash(path: Path) -> str:
@@ -61,11 +67,29 @@ def load_weights(network: nn.Module, path: Path) -> str:
     Raises:
         CxrbenchError: the file cannot be read, holds more than tensors, or does not fit.
     """
+    loaded, whole = take_over(network, _read(path), str(path))
+    if whole:
+        return f"All {loaded} tensors of the network were loaded from {path}."
+    return (
+        f"{loaded} of the network's {len(network.state_dict())} tensors were loaded from {path}; the others "
+        "keep their random start."
+    )
+
+
+def take_over(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tuple[int, bool]:
+    """Put tensors by name into the network, in place, as :func:`load_weights` says.
+
+    Returns:
+        How many were taken over, and whether they are the whole network.
+
+    Raises:
+        CxrbenchError: they do not fit; ``source`` says where they come from.
+    """
     own = network.state_dict()
     whole = PretrainedPart("", ())
     part: PretrainedPart = getattr(network, "pretrained_part", whole)
     problems: list[list[str]] = []
-    for given in _without_common_prefixes(_read(path)):
+    for given in _without_common_prefixes(tensors):
         for wanted in (whole, part):
             expected = {
                 name.removeprefix(wanted.prefix): tensor
@@ -76,12 +100,12 @@ def load_weights(network: nn.Module, path: Path) -> str:
             if not misfits:
                 taken = {wanted.prefix + name: tensor for name, tensor in _headless(given, wanted).items()}
                 network.load_state_dict(taken, strict=False)
-                return _sentence(path, whole=wanted == whole, loaded=len(taken), of=len(own))
+                return len(taken), wanted == whole
             problems.append(misfits)
     closest = min(problems, key=len)
     more = f" and {len(closest) - _NAMES_SHOWN} more" if len(closest) > _NAMES_SHOWN else ""
     raise CxrbenchError(
-        f"The weights in {path} do not fit the network: {'; '.join(closest[:_NAMES_SHOWN])}{more}; "
+        f"The weights in {source} do not fit the network: {'; '.join(closest[:_NAMES_SHOWN])}{more}; "
         "use a file of this network or --weights none."
     )
 
@@ -153,11 +177,3 @@ def _misfits(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> lis
 
 def _shape(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "a number"
-
-
-def _sentence(path: Path, *, whole: bool, loaded: int, of: int) -> str:
-    if whole:
-        return f"All {loaded} tensors of the network were loaded from {path}."
-    return (
-        f"{loaded} of the network's {of} tensors were loaded from {path}; the others keep their random start."
-    )

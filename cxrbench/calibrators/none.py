@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NoCalibrator:
-    """The sigmoid of each logit; nothing is fitted."""
+    """The sigmoid of each class's log-odds; nothing is fitted."""
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"multilabel"})
+    tasks: ClassVar[frozenset[str]] = frozenset({"multilabel", "singlelabel"})
 
     def fit(self, logits: FloatArray, labels: FloatArray) -> State:
         """Nothing to keep."""
         return {}
 
     def probabilities(self, logits: FloatArray, state: State) -> FloatArray:
-        """Sigmoid of logits ``[n, c]``, float64."""
+        """Sigmoid of log-odds ``[n, c]``, float64."""
         from scipy.special import expit
 
         values: FloatArray = expit(logits.astype("float64", copy=False))

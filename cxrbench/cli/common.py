@@ -135,6 +135,14 @@ def complete_components(kind: str) -> Callable[[click.Context, click.Parameter, 
     return complete
 
 
+def complete_recipes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Tab completion of recipes that come along, the last one of a comma list."""
+    from cxrbench.recipes import names
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
+
+
 def complete_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Tab completion of run ids."""
     results = Path(ctx.params.get("results") or "results")

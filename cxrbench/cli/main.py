@@ -9,7 +9,10 @@ from cxrbench.cli.lazy import lazy_group
 
 _COMMANDS = {
     "run": "cxrbench.cli.run:run",
+    "recipes": "cxrbench.cli.recipes:recipes",
+    "tune": "cxrbench.cli.tune:tune",
     "list": "cxrbench.cli.listing:list_components",
+    "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "data": "cxrbench.cli.data:data",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cxrbench.cli.common import F, Output, common, complete_components, results_option
+from cxrbench.cli.common import F, Output, common, complete_components, complete_recipes, results_option
 from cxrbench.cli.data_options import NAME, data_options
 
 if TYPE_CHECKING:
@@ -24,18 +24,20 @@ Example: cxrbench run --backbone densenet_fpn --thresholds youden,dynamic:min_pr
 
 Options of a component follow its name, NAME:key=value,key=value; 'cxrbench list' names components.
 Repeated or comma-separated values give one run each, the last axis varying fastest; a --config file has
-several values as a list, such as seed = [0, 1, 2] or loss = ["bce", "weighted_bce"]. What a run shares with
-an earlier one is not done again.
+several values as a list, such as seed = [0, 1, 2] or loss = ["bce", "weighted_bce"]; a suite names several
+recipes, as recipe = ["wang_vgg16", "fused_cnn"]. What a run shares with an earlier one is not done again.
 """
 
 _AXES = {
     "backbone": (NAME, "Network.  [default: densenet_fpn]"),
     "loss": (NAME, "Training loss.  [default: weighted_bce]"),
+    "task": (NAME, "What is to be predicted, made of the data set's labels.  [default: findings]"),
     "sampler": (NAME, "Which images are used, and how often training sees each.  [default: none]"),
     "preprocessing": (NAME, "What is done to each whole image.  [default: none]"),
     "augmentation": (NAME, "What training sees of an image.  [default: affine]"),
     "calibrator": (NAME, "What makes probabilities of logits.  [default: none]"),
     "thresholds": (NAME, "Strategy for each finding's operating point.  [default: dynamic]"),
+    "decision": (NAME, "Rule for what becomes of decisions then.  [default: none]"),
     "test-dataset": (
         NAME,
         "Evaluate on other data's test images, with the findings that both have; none: on its own.",
@@ -94,6 +96,18 @@ def _axes(function: F) -> F:
     show_default=True,
     help="Where to compute.",
 )
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    metavar="NAME|FILE,…",
+    shell_complete=complete_recipes,
+    help="Published systems, by name, or files of one's own; other options override them.",
+)
+@click.option("--smoke", is_flag=True, help="Few images of the embedded data, one epoch: see that it runs.")
+@click.option(
+    "--full-size", is_flag=True, help="A suite's recipes as they are, without what the suite overrides."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, reused and written, and stop.")
 @results_option
 @common
@@ -106,6 +120,9 @@ def run(
     settings: tuple[str, ...],
     config: Path | None,
     device: DeviceName,
+    recipes: tuple[str, ...],
+    smoke: bool,
+    full_size: bool,
     dry_run: bool,
     results: Path,
     output: Output,
@@ -117,15 +134,25 @@ def run(
     """
     registry = output.components().registry
 
-    from cxrbench.grid import cells, parse_axis, roots_of
+    from cxrbench.grid import cells, different, parse_axis, roots_of
+    from cxrbench.recipes.suite import runs_of
     from cxrbench.specs import read_config
     from cxrbench.store import Store
 
-    given = read_config(config) if config else {}
+    chosen = [name.strip() for text in recipes for name in text.split(",")]
+    runs = runs_of(read_config(config) if config else {}, chosen, as_published=full_size)
+    if smoke:
+        from cxrbench.recipes.smoke import smaller
+
+        runs = [smaller(given) for given in runs]
     shared = {"dataset": dataset, "exclude": exclude, "labels": labels}
-    given |= {name: value for name, value in shared.items() if value is not None}
+    shared = {name: value for name, value in shared.items() if value is not None}
     values = {name: parse_axis(name, texts) for name, texts in axes.items()}
-    specs = cells(given, values, settings, registry)
+    specs = different(spec for given in runs for spec in cells(given | shared, values, settings, registry))
+    if smoke and not axes["image_size"]:
+        from cxrbench.recipes.smoke import with_small_images
+
+        specs = different(with_small_images(spec, registry) for spec in specs)
     roots = roots_of(specs, test_data_roots)
 
     from cxrbench.training.devices import device_of
@@ -205,7 +232,7 @@ def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
 
     make = partial(workflow.job, planned=True)
     run_cells(specs, workflow.registry, make, lambda place, spec, job: plans.append(job.plan()), failed)
-    trainings = {plan.train for plan in plans if plan.trains}
+    trainings = {id_ for plan in plans for id_ in plan.new_trainings}
     disk = disk_bytes(plans)
     document: dict[str, Any] = {
         "trainings": len(trainings),

@@ -72,17 +72,19 @@ class Resampled:
         return pd.DataFrame(columns, dtype=np.float32)
 
     def intervals(self) -> dict[str, Any]:
-        """Percentile intervals, as JSON."""
-        low, high = percentile_bounds(self.each.replicates, LEVEL)
+        """Percentile intervals, as JSON; ``units`` are the patients that a figure rests on, null for many."""
+        low, high = percentile_bounds(self.each.replicates, LEVEL, self.each.units)
         names = ["auc_binarized" if name == "balanced_accuracy" else name for name in self.each.metrics]
         return {
             "replicates": self.each.replicates.shape[2],
             "level": LEVEL,
             "resamples": self.each.seed,
             "metrics": {name: _interval(estimate) for name, estimate in self.overall().items()},
+            "units": {name: estimate.units for name, estimate in self.overall().items()},
             "per_finding": [
                 {
                     "finding": finding,
+                    "units": self.each.units[column],
                     **{
                         name: {"low": low[row, column], "high": high[row, column]}
                         for row, name in enumerate(names)
@@ -115,6 +117,7 @@ def resample(
             Calibration(probabilities, labels, resamples),
             Decisions(decisions, labels, resamples),
         ],
+        resamples.units(labels),
     )
     each = centred(each, "ece")
     of_images = {
@@ -127,7 +130,10 @@ def resample(
         known = ~(np.isnan(labels) | np.isnan(decisions)).any(axis=1)
         of_images["accuracy"] = np.where(known, ((labels == 1) & (decisions == 1)).any(axis=1), np.nan)
     whole = bootstrap(
-        ("all",), resamples, [Means(of_images, resamples), Pooled(decisions, labels, resamples)]
+        ("all",),
+        resamples,
+        [Means(of_images, resamples), Pooled(decisions, labels, resamples)],
+        np.array([resamples.clusters], np.float64),
     )
     several = cohort.patients.duplicated().any()
     covariance = auc_covariance(

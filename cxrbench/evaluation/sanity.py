@@ -33,7 +33,7 @@ def check_outputs(
     Args:
         task: names the findings.
         labels: ``[n, c]``.
-        logits: ``[n, c]``, raw.
+        logits: ``[n, c]``, the raw log-odds of each class.
         macro_auc: the interval of the macro AUC over resampled patients.
     """
     checks = (

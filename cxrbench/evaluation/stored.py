@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,11 +61,15 @@ class Evaluation:
         value = rows[finding][metric] if finding else self.record["metrics"][name]
         replicates: FloatArray = self.replicates[name].to_numpy(np.float64)
         covers = (finding,) if finding else self._covers(name, rows)
+        intervals = self.record["intervals"]
+        of_findings = {row["finding"]: row["units"] for row in intervals["per_finding"]}
+        units = of_findings[finding] if finding else intervals["units"][name]
         return Estimate(
             float("nan") if value is None else value,
             replicates,
-            self.record["intervals"]["resamples"],
+            intervals["resamples"],
             covers,
+            math.inf if units is None else units,
         )
 
     @staticmethod

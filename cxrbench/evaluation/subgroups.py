@@ -156,19 +156,31 @@ class _Side:
         values: ``[f, k]``, the :data:`FIGURES` of these ``k`` findings.
         replicates: ``[f, k, B]``.
         bias: ``[k]``, by how much the calibration error is too large, as the bootstrap estimates it.
+        units: ``[k]``, how many patients a finding's figures rest on where they are fewest.
     """
 
     enough: NDArray[np.bool_]
     values: FloatArray
     replicates: FloatArray
     bias: FloatArray
+    units: FloatArray
 
-    def of(self, shown: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Values, replicates and bias ``[f, k]`` of some of the findings that are enough, bool ``[c]``."""
+    def of(self, shown: NDArray[np.bool_]) -> _Part:
+        """Some of the findings that are enough, bool ``[c]``."""
         chosen = shown[self.enough]
         biases = np.zeros((len(FIGURES), int(chosen.sum())))
         biases[FIGURES.index("ece")] = self.bias[chosen]
-        return self.values[:, chosen], self.replicates[:, chosen], biases
+        return _Part(self.values[:, chosen], self.replicates[:, chosen], biases, self.units[chosen])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of some findings: values and bias ``[f, k]``, replicates ``[f, k, B]`` and units ``[k]``."""
+
+    values: FloatArray
+    replicates: FloatArray
+    bias: FloatArray
+    units: FloatArray
 
 
 def _resampled(
@@ -184,38 +196,38 @@ def _resampled(
     count = int(enough.sum())
     if not count:
         nothing = np.empty((len(FIGURES), 0))
-        return _Side(enough, nothing, nothing[..., None].repeat(resamples.replicates, 2), np.empty(0))
+        drawn = nothing[..., None].repeat(resamples.replicates, 2)
+        return _Side(enough, nothing, drawn, np.empty(0), np.empty(0))
     some, truth = resamples.among(images), known[:, enough]
     scores, called = probabilities[images][:, enough], decisions[images][:, enough]
     found = bootstrap(
         [str(place) for place in range(count)],
         some,
         [Ranking(scores, truth, some), Calibration(scores, truth, some), Decisions(called, truth, some)],
+        some.units(truth),
     )
     at = [found.metrics.index(name) for name in ("auc", "recall", "specificity", "ece")]
     replicates = centred(found, "ece").replicates[at]
     values = found.values[at]
     for each in (values, replicates):
         each[2] = 1 - each[2]  # the false positive rate
-    return _Side(enough, values, replicates, bias(found, "ece"))
+    return _Side(enough, values, replicates, bias(found, "ece"), found.units)
 
 
-def _figures(
-    inside: tuple[FloatArray, FloatArray, FloatArray], rest: tuple[FloatArray, FloatArray, FloatArray]
-) -> dict[str, FloatArray]:
+def _figures(inside: _Part, rest: _Part) -> dict[str, FloatArray]:
     """Each figure ``[k]`` of a group, its gap to the rest, and intervals of both, by column.
 
     A calibration error is the larger the fewer images it is of; so its gap is corrected for both biases.
     """
-    (values, replicates, own_bias), (others, beside, other_bias) = inside, rest
-    excess = own_bias - other_bias
-    low, high = percentile_bounds(replicates, _LEVEL)
-    gap_low, gap_high = percentile_bounds(replicates - beside - excess[..., None], _LEVEL)
+    excess = inside.bias - rest.bias
+    low, high = percentile_bounds(inside.replicates, _LEVEL, inside.units)
+    gaps = inside.replicates - rest.replicates - excess[..., None]
+    gap_low, gap_high = percentile_bounds(gaps, _LEVEL, np.minimum(inside.units, rest.units))
     ends = {
-        "": values,
+        "": inside.values,
         "_low": low,
         "_high": high,
-        "_gap": values - others - excess,
+        "_gap": inside.values - rest.values - excess,
         "_gap_low": gap_low,
         "_gap_high": gap_high,
     }
@@ -227,8 +239,12 @@ def _mean_figures(inside: _Side, rest: _Side, shown: NDArray[np.bool_]) -> dict[
     if not shown.any():
         return {}
 
-    def mean(side: _Side) -> tuple[FloatArray, FloatArray, FloatArray]:
-        values, replicates, biases = (each.mean(axis=1, keepdims=True) for each in side.of(shown))
-        return values, replicates, biases
+    def mean(side: _Side) -> _Part:
+        part = side.of(shown)
+        values, drawn, excess = (
+            each.mean(axis=1, keepdims=True) for each in (part.values, part.replicates, part.bias)
+        )
+        # As cautious as the scarcest finding.
+        return _Part(values, drawn, excess, part.units.min(keepdims=True))
 
     return {name: float(value[0]) for name, value in _figures(mean(inside), mean(rest)).items()}

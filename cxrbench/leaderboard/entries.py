@@ -7,16 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from cxrbench.evaluation.stored import Evaluation
-from cxrbench.leaderboard.columns import Metric
 from cxrbench.statistics.bootstrap import Estimate
-
-if TYPE_CHECKING:
-    from cxrbench.interfaces import FloatArray
 
 
 @dataclass(frozen=True)
@@ -25,18 +19,21 @@ class Entry:
 
     Attributes:
         record: its ``run.json``.
-        replicates: float64 ``[B]`` by column of ``replicates.parquet``, of which there may be none.
-        resamples: the identity of the resamples; empty without replicates.
+        estimates: figures with their replicates, by column of ``replicates.parquet``; none for an old run.
     """
 
     record: Mapping[str, Any]
-    replicates: Mapping[str, FloatArray] = field(default_factory=dict)
-    resamples: str = ""
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
         """The run's id."""
         return str(self.record["run_id"])
+
+    @property
+    def resamples(self) -> str:
+        """The identity of the resamples; empty without replicates."""
+        return next((estimate.seed for estimate in self.estimates.values()), "")
 
     def value(self, metric: str) -> float:
         """A figure of the whole test set; NaN where it is undefined, or an old run does not have it."""
@@ -46,20 +43,10 @@ class Entry:
         """A figure of each finding; NaN where undefined."""
         return {row["finding"]: defined(row.get(figure)) for row in self.record["per_finding"]}
 
-    def estimate(self, metric: Metric) -> Estimate | None:
+    def estimate(self, column: str) -> Estimate | None:
         """A figure with its replicates; None where it has none or is undefined."""
-        covered = self.finding_values(metric.finding_figure) if metric.finding_figure else {}
-        findings = tuple(name for name, value in covered.items() if not math.isnan(value))
-        return self._estimate(metric.name, self.value(metric.name), findings or (metric.name,))
-
-    def finding_estimate(self, figure: str, finding: str) -> Estimate | None:
-        """A figure of one finding with its replicates; None where it has none or is undefined."""
-        return self._estimate(f"{figure}:{finding}", self.finding_values(figure)[finding], (finding,))
-
-    def _estimate(self, column: str, value: float, findings: tuple[str, ...]) -> Estimate | None:
-        if column not in self.replicates or math.isnan(value):
-            return None
-        return Estimate(value, self.replicates[column], self.resamples, findings)
+        estimate = self.estimates.get(column)
+        return None if estimate is None or math.isnan(estimate.value) else estimate
 
 
 def read_entry(root: Path, record: Mapping[str, Any], metrics: Iterable[str], figure: str) -> Entry:
@@ -69,19 +56,14 @@ def read_entry(root: Path, record: Mapping[str, Any], metrics: Iterable[str], fi
         root: folder of the store.
         record: the run's ``run.json``.
         metrics: whose replicates are read.
-        figure: of which the replicates of each finding are read; empty for none.
+        figure: of which the replicates of each finding are read.
     """
     evaluation = Evaluation.of(root, record)
     if evaluation is None:
         return Entry(record)
-    wanted = {*metrics, *(f"{figure}:{row['finding']}" for row in record["per_finding"])}
-    columns = {
-        str(name): column.to_numpy(np.float64)
-        for name, column in evaluation.replicates.items()
-        if name in wanted
-    }
-    # Named by the passport and the patients, so that what is not of the same resamples is told.
-    return Entry(record, columns, record["intervals"]["resamples"])
+    wanted = [*metrics, *(f"{figure}:{row['finding']}" for row in record["per_finding"])]
+    kept = set(evaluation.replicates.columns)
+    return Entry(record, {name: evaluation.estimate(name) for name in wanted if name in kept})
 
 
 def on_same_resamples(entries: Sequence[Entry]) -> list[Entry]:
@@ -90,14 +72,20 @@ def on_same_resamples(entries: Sequence[Entry]) -> list[Entry]:
     The others are left without replicates. The first of many resamples equal the few, so all are cut to the
     fewest.
     """
-    named = Counter(entry.resamples for entry in entries if entry.resamples)
+    named = Counter(entry.resamples for entry in entries if entry.estimates)
     if not named:
         return list(entries)
     common = named.most_common(1)[0][0]
-    kept = [entry for entry in entries if entry.resamples == common]
-    fewest = min((len(column) for entry in kept for column in entry.replicates.values()), default=0)
+    kept = [entry for entry in entries if entry.estimates and entry.resamples == common]
+    fewest = min(len(estimate.replicates) for entry in kept for estimate in entry.estimates.values())
     return [
-        replace(entry, replicates={name: column[:fewest] for name, column in entry.replicates.items()})
+        replace(
+            entry,
+            estimates={
+                name: replace(estimate, replicates=estimate.replicates[:fewest])
+                for name, estimate in entry.estimates.items()
+            },
+        )
         if entry.resamples == common
         else Entry(entry.record)
         for entry in entries
@@ -111,7 +99,7 @@ def latest(entries: Iterable[Entry]) -> list[Entry]:
     two seeds.
     """
     best: dict[object, Entry] = {}
-    for entry in sorted(entries, key=lambda each: (bool(each.replicates), each.record.get("created", ""))):
+    for entry in sorted(entries, key=lambda each: (bool(each.estimates), each.record.get("created", ""))):
         best[entry.run_id if entry.record.get("seed") is None else entry.record["seed"]] = entry
     return sorted(best.values(), key=lambda each: (each.record.get("seed") or 0, each.run_id))
 

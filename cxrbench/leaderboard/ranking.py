@@ -147,7 +147,7 @@ def _mean(runs: Sequence[Entry], metric: str) -> float:
 
 def _estimates(runs: Sequence[Entry], metric: Metric) -> list[Estimate]:
     """Of each seed; none where any of them has none."""
-    found = [estimate for entry in runs if (estimate := entry.estimate(metric)) is not None]
+    found = [estimate for entry in runs if (estimate := entry.estimate(metric.name)) is not None]
     return found if len(found) == len(runs) and len({each.findings for each in found}) == 1 else []
 
 
@@ -207,7 +207,8 @@ def _pairs(
         low, high = sorted((sign * difference.interval.low, sign * difference.interval.high))
         a, b = (np.stack([each.replicates for each in estimates[k]]) for k in (first, second))
         # A single pair of runs is compared over patients alone, as paired_difference does.
-        lows, highs = percentile_bounds(sign * (a[:, None] - b[None]), LEVEL)
+        units = min(each.units for k in (first, second) for each in estimates[k])
+        lows, highs = percentile_bounds(sign * (a[:, None] - b[None]), LEVEL, units)
         yield Pair(
             first=first,
             second=second,
@@ -257,7 +258,7 @@ def _system(
 
 
 def _finding(runs: Sequence[Entry], figure: str, finding: str) -> Figure:
-    estimates = [entry.finding_estimate(figure, finding) for entry in runs]
+    estimates = [entry.estimate(f"{figure}:{finding}") for entry in runs]
     values = [entry.finding_values(figure)[finding] for entry in runs]
     return _figure(values, [each for each in estimates if each is not None])
 
@@ -298,7 +299,7 @@ def _marks(runs: Sequence[Entry]) -> Iterable[str]:
 def _notes(
     entries: Sequence[Entry], systems: Sequence[Sequence[Entry]], unplaced: Sequence[str]
 ) -> Iterable[str]:
-    old = sum(1 for runs in systems for entry in runs if not entry.replicates)
+    old = sum(1 for runs in systems for entry in runs if not entry.estimates)
     if old:
         yield (
             f"{old} run{'s' if old > 1 else ''} without replicates: evaluated by an older cxrbench, so there "

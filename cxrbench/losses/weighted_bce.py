@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Gt
 
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.losses.bce import MaskedBce
 
 if TYPE_CHECKING:
@@ -91,8 +90,7 @@ class WeightedBce:
 def _check(overrides: Mapping[str, float], classes: Sequence[str]) -> None:
     for name, weight in overrides.items():
         if name not in classes:
-            near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(classes)}."
+            hint = did_you_mean(name, classes)
             raise UsageError(f"The loss 'weighted_bce' overrides '{name}', which is no class here; {hint}")
         if not weight > 0:
             raise UsageError(f"The loss 'weighted_bce' cannot weigh {name} by {weight:g}; give more than 0.")

@@ -82,20 +82,19 @@ def _lines(example: Example) -> list[_Line]:
     lines += [(text, INK, "bold") for text in truth]
     for finding, probability, threshold in example.called:
         right = finding in example.truth
-        text = f"{'called' if right else 'false'}: {_compared(finding, probability, '≥', threshold)}"
+        text = f"{'called' if right else 'false'}: {_compared(finding, probability, threshold)}"
         lines.append((text, INK if right else VERMILION, "normal"))
     if not example.called:
         lines.append(("nothing called", INK, "normal"))
-    lines += [
-        (f"missed: {_compared(*missed[:2], '<', missed[2])}", BLUE, "normal") for missed in example.missed
-    ]
+    lines += [(f"missed: {_compared(*missed)}", BLUE, "normal") for missed in example.missed]
     if len(lines) > _MOST_LINES:
         hidden = len(lines) - _MOST_LINES + 1
         lines = [*lines[: _MOST_LINES - 1], (f"… and {hidden} more", GREY, "normal")]
     return lines
 
 
-def _compared(finding: str, probability: float, sign: str, threshold: float) -> str:
+def _compared(finding: str, probability: float, threshold: float) -> str:
     """``Mass 0.61 ≥ 0.40``; without the threshold where there is none, as in single-label tasks."""
+    sign = "≥" if probability >= threshold else "<"
     compared = f" {sign} {number(threshold, 3)}" if math.isfinite(threshold) else ""
     return f"{shown(finding)} {number(probability, 3)}{compared}"

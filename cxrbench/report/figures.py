@@ -14,7 +14,7 @@ import pandas as pd
 from cxrbench.report.calibration_figure import calibration_figure
 from cxrbench.report.curve_figures import decision_figure, pr_figure, reliability_figure, threshold_figure
 from cxrbench.report.examples_figure import Example, examples_figure
-from cxrbench.report.findings_figures import confusion_figure, roc_figure
+from cxrbench.report.findings_figures import class_confusion_figure, confusion_figure, roc_figure
 from cxrbench.report.sheet import Sheet, house_style
 from cxrbench.report.subgroups_figure import subgroups_figure
 from cxrbench.report.training_figure import training_figure
@@ -34,6 +34,7 @@ def draw_run(
     curves: str,
     subgroups: pd.DataFrame,
     examples: Sequence[Example],
+    confusion_matrix: pd.DataFrame | None = None,
 ) -> None:
     """Draw a run's figures: of its training, of each finding's curves and decisions, of groups, and examples.
 
@@ -55,13 +56,18 @@ def draw_run(
         curves: as JSON, see :func:`cxrbench.evaluation.curves.curves`.
         subgroups: see :func:`cxrbench.evaluation.subgroups.subgroups_table`.
         examples: images to show, the first eight of them.
+        confusion_matrix: images by class (rows) and by the class that is called (columns), where exactly one
+            class is right; ``confusion.png`` shows it instead of each finding's decisions.
     """
     with house_style():
         if epochs is not None:
             drawn = _shared(training_figure, pd.read_csv, epochs.to_csv(index=False), network)
             (folder / "training.png").write_bytes(drawn)
         roc_figure(roc, per_finding, title).save(folder / "roc.png")
-        confusion_figure(per_finding, title).save(folder / "confusion.png")
+        if confusion_matrix is None:
+            confusion_figure(per_finding, title).save(folder / "confusion.png")
+        else:
+            class_confusion_figure(confusion_matrix, title).save(folder / "confusion.png")
         (folder / "calibration.png").write_bytes(
             _shared(calibration_figure, pd.read_csv, calibration.to_csv(index=False), network)
         )

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from cxrbench.report.sheet import BLUE, GREY, INK, VERMILION, Sheet, Tile, number, shown, tiles
+from cxrbench.report.sheet import BLUE, GREY, INK, VERMILION, Sheet, Tile, number, shortened, shown, tiles
 
 _EMPTY_ROW = "#f0f0f0"
 _BLUES = colormaps["Blues"]
@@ -92,10 +92,35 @@ def confusion_figure(per_finding: pd.DataFrame, title: str) -> Sheet:
     return sheet
 
 
+def class_confusion_figure(matrix: pd.DataFrame, title: str) -> Sheet:
+    """Which class is called where one class is right: a matrix, shaded by the share of its row.
+
+    Args:
+        matrix: images by class (index) and by the class that is called (columns).
+        title: of the sheet.
+    """
+    names: dict[float, str] = {place: shown(str(name)) for place, name in enumerate(matrix.columns)}
+    size, end = max(3.2, 0.75 * len(names)), len(names) - 0.5
+    sheet, (panel,) = tiles(
+        1,
+        size=size,
+        gap=(0.25, 0.42),
+        margin=(1.9, 0.62),
+        limits=((-0.5, end), (end, -0.5)),
+        ticks=({place: shortened(name, 10) for place, name in names.items()}, names),
+        tick_length=0,
+        title=title,
+        heading="Classes on test",
+    )
+    _matrix(panel, matrix.to_numpy(np.float64))
+    outer_labels(sheet, [panel], "decision", "truth")
+    return sheet
+
+
 def _matrix(panel: Tile, counts: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
     """Counts ``[truth, decision]`` with the share of each row; a row without any image stays grey."""
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.full((2, 2), np.nan), where=totals > 0)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     for (row, column), share in np.ndenumerate(shares):
         panel.shade(column, row, _BLUES(share / 1.15) if np.isfinite(share) else _EMPTY_ROW)
     if not np.nansum(totals):

@@ -35,7 +35,7 @@ def leaderboard_tables(boards: Sequence[Board], columns: Sequence[str]) -> list[
         heads, rows = cells(board, shown)
         for place, head in enumerate(heads):
             if place == 1:
-                table.add_column(head, overflow="fold")
+                table.add_column(head, overflow="fold", min_width=24)
             else:
                 table.add_column(head, justify="right" if place > 2 else "left", no_wrap=True)
         for row in rows:

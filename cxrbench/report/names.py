@@ -22,6 +22,8 @@ _TOLD = (
     "thresholds",
     "decision",
     "patient_data",
+    "averaged",
+    "relabelled_by",
     "seed",
     "tune",
 )
@@ -36,6 +38,8 @@ _UNSAID = {
     ("head", "own"),
     ("decision", "none"),
     ("patient_data", "own"),
+    ("averaged", "1"),
+    ("relabelled_by", "0"),
     ("tune", "tune"),
 }
 """What goes without saying where runs do not differ in it."""
@@ -44,6 +48,8 @@ _WORDS = {
     **{(kind, ""): "{}" for kind in ("backbone", "loss", "calibrator", "thresholds")},
     ("calibrator", "none"): "uncalibrated",
     ("patient_data", "shuffled"): "shuffled patient data",
+    ("averaged", ""): "average of {}",
+    ("relabelled_by", ""): "relabelled by {}",
     ("seed", ""): "seed {}",
     ("tune", ""): "fitted on {}",
 }

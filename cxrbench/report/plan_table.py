@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cxrbench.plan import feature_bytes
 from cxrbench.report.names import apart
 from cxrbench.report.tables import heading, plain_table
 
@@ -22,7 +23,7 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
     common, names = apart([plan.record() for plan in plans])
     networks: dict[str, list[tuple[Plan, str]]] = {}
     for plan, name in zip(plans, names, strict=True):
-        networks.setdefault(plan.train, []).append((plan, name))
+        networks.setdefault(plan.trainings[-1], []).append((plan, name))
     for group, runs in enumerate(networks.values()):
         if group and len(plans) > len(networks):
             table.add_row()
@@ -36,6 +37,10 @@ def plan_table(plans: Sequence[Plan], trainings: int, disk: int) -> list[Rendera
         f"{_count(len(plans), 'run')}: {_count(trainings, 'network')} to train; "
         f"up to {disk / 1e6:,.0f} MB of disk"
     ]
+    if features := feature_bytes(plans):
+        lines.append(
+            f"frozen networks are run once, their features stored: up to {features / 1e6:,.0f} MB of that"
+        )
     unread = max((plan.unread for plan in plans), default=0)
     if unread:
         lines.append(f"{unread:,} image files would be read first; what they hold decides what can be reused")

@@ -42,16 +42,17 @@ def run(
     calibrator that never saw the image's patient. Thresholds are fitted on those: on probabilities
     that were calibrated on the same rows they would look better than they are.
     """
-    fitted = enough_of_both(labels, min_positives)
-    state = fit_where(calibrator, logits, labels, fitted)
+    fitted = can_be_fitted(task, labels, min_positives)
+    seen = _seen(calibrator, task, logits)
+    state = fit_where(calibrator, seen, labels, fitted)
     cross = task.probabilities(logits)
     folds = patient_folds(patients, FOLDS)
     for fold in range(FOLDS):
         held_out = folds == fold
         # A finding may lose one of its classes in a fold; it then keeps its raw probabilities there.
-        usable = fitted & enough_of_both(labels[~held_out], 1)
+        usable = fitted & can_be_fitted(task, labels[~held_out], 1)
         if held_out.any():
-            fold_state = fit_where(calibrator, logits[~held_out], labels[~held_out], usable)
+            fold_state = fit_where(calibrator, seen[~held_out], labels[~held_out], usable)
             cross[held_out] = apply(calibrator, fold_state, task, logits[held_out])
     write_json(
         folder / "calibration.json", {"classes": task.classes, "min_positives": min_positives, **state}
@@ -67,6 +68,17 @@ def enough_of_both(labels: FloatArray, least: int) -> NDArray[np.bool_]:
     return enough
 
 
+def can_be_fitted(task: Task, labels: FloatArray, least: int) -> NDArray[np.bool_]:
+    """As :func:`enough_of_both`; all classes of a single-label task or none, for they share a softmax."""
+    enough = enough_of_both(labels, least)
+    return enough if task.kind == "multilabel" else np.full_like(enough, enough.all())
+
+
+def _seen(calibrator: Calibrator, task: Task, logits: FloatArray) -> FloatArray:
+    """Log-odds of each class by itself, but for calibrators of a softmax as a whole."""
+    return task.log_odds(logits) if "multilabel" in calibrator.tasks else logits
+
+
 def fit_where(
     calibrator: Calibrator, logits: FloatArray, labels: FloatArray, fitted: NDArray[np.bool_]
 ) -> dict[str, Any]:
@@ -80,7 +92,9 @@ def apply(calibrator: Calibrator, state: Mapping[str, Any], task: Task, logits: 
     probabilities = task.probabilities(logits)
     fitted = np.asarray(state["fitted"], dtype=bool)
     if fitted.any():
-        probabilities[:, fitted] = calibrator.probabilities(logits[:, fitted], state["state"])
+        probabilities[:, fitted] = calibrator.probabilities(
+            _seen(calibrator, task, logits)[:, fitted], state["state"]
+        )
     return probabilities
 
 

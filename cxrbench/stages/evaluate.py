@@ -116,7 +116,9 @@ def run(
             "metrics": figures,
             "per_finding": table.to_dict("records"),
             "intervals": resampled.intervals(),
-            "sanity": check_outputs(task, labels, logits, resampled.overall()["macro_auc"].interval()),
+            "sanity": check_outputs(
+                task, labels, task.log_odds(logits), resampled.overall()["macro_auc"].interval()
+            ),
             "subgroups": subgroups_summary(groups),
             "optimism": optimism(
                 task,

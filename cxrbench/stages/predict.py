@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +10,12 @@ import torch
 from torch import nn
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import read_json, write_json
 from cxrbench.interfaces import Backbone
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.specs import RunSpec
+from cxrbench.stages import features
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
@@ -21,6 +24,13 @@ from cxrbench.training.inference import logits_of
 
 VERSION = "1"
 """Changes when the same checkpoint and pixels give other logits."""
+
+
+def trained_network(spec: RunSpec, backbone: Backbone, task: Task, checkpoint: Path) -> nn.Module:
+    """The network of a checkpoint."""
+    network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
+    load_own_weights(network, checkpoint)
+    return network
 
 
 def run(
@@ -33,7 +43,7 @@ def run(
     device: torch.device,
     reporter: Reporter,
 ) -> None:
-    """Write ``predictions.parquet``.
+    """Write ``predictions.parquet``, and how long it took into ``prediction.json``.
 
     Always in fp32, without TF32: bf16 keeps 8 bits of a logit and makes ties of differences, and a CPU
     should give the same as a GPU. Deterministic where training is.
@@ -41,10 +51,12 @@ def run(
     Raises:
         CxrbenchError: a logit is not finite, or the device has not the memory for one image.
     """
-    network: nn.Module = backbone.build(len(task.classes), spec.image_size, False)
-    load_own_weights(network, checkpoint)
+    network = trained_network(spec, backbone, task, checkpoint)
+    if rows.features is not None:
+        network = features.head_of(network)
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    started = time.monotonic()
     try:
         with (
             true_fp32(),
@@ -73,5 +85,17 @@ def run(
             f"The network gives a logit that is not finite, first for image {image}; "
             "train it again with --precision fp32."
         )
+    write_record(folder, time.monotonic() - started, len(rows))
     table = pd.DataFrame(logits.numpy(), index=rows.image_ids, columns=list(task.classes))
     Predictions(task, table).write(folder / "predictions.parquet")
+
+
+def write_record(folder: Path, seconds: float, images: int) -> None:
+    """Write ``prediction.json``, which is in no key: seconds with all that reads images, no latency."""
+    write_json(folder / "prediction.json", {"seconds": seconds, "images": images})
+
+
+def read_seconds(folder: Path) -> float | None:
+    """How long the predictions took; None where an older cxrbench made them and did not say."""
+    path = folder / "prediction.json"
+    return float(read_json(path)["seconds"]) if path.exists() else None

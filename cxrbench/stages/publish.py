@@ -16,11 +16,13 @@ import tomli_w
 from cxrbench.data import Data, Passport
 from cxrbench.evaluation.sanity import check_leaks
 from cxrbench.files import read_json, write_json, write_text
+from cxrbench.findings import NO_FINDING
 from cxrbench.options import Use
 from cxrbench.records import SCHEMA_VERSION
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
+from cxrbench.stages import predict
 from cxrbench.stages.threshold import Point
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
@@ -92,6 +94,7 @@ def run(
     run_id: str,
     origin: Origin,
     data: Mapping[str, Any],
+    prediction: Artifact,
     threshold: Artifact,
     evaluation: Artifact,
     artifacts: Sequence[str],
@@ -118,6 +121,7 @@ def run(
             **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
+            "prediction_seconds": predict.read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
             "evaluation": f"artifacts/{evaluation.id}",
@@ -135,6 +139,9 @@ def run(
     ):
         for name in names:
             shutil.copyfile(artifact.folder / name, folder / name)
+    matrix = None
+    if (of_classes := folder / "confusion_matrix.csv").exists():
+        matrix = pd.read_csv(of_classes, index_col="truth")
     draw_run(
         folder,
         title=f"{data_of(data)}: {run_id}",
@@ -145,27 +152,32 @@ def run(
         calibration=pd.read_csv(folder / "calibration.csv"),
         curves=(evaluation.folder / "curves.json").read_text(encoding="utf-8"),
         subgroups=pd.read_csv(folder / "subgroups.csv"),
+        confusion_matrix=matrix,
         examples=examples,
     )
 
 
-def network_origin(spec: RunSpec, options: Mapping[str, Mapping[str, Any]], training: Artifact) -> Origin:
-    """A trained network; ``options`` are those of each component that differ from its defaults, by kind."""
-    trained = read_json(training.folder / "training.json")
-    epochs = training.folder / "epochs.csv"
+def network_origin(
+    spec: RunSpec, options: Mapping[str, Mapping[str, Any]], trainings: Sequence[Artifact]
+) -> Origin:
+    """Trained networks; ``options`` are those of each component that differ from its defaults, by kind."""
+    parameters = [read_json(training.folder / "training.json")["parameters"] for training in trainings]
+    logs = [training.folder / "epochs.csv" for training in trainings]
+    last = trainings[-1]
     record = {
         **spec.names(),
         "options": {kind: dict(given) for kind, given in options.items()},
         "seed": spec.seed,
         "tune": spec.tune,
-        "parameters": trained["parameters"],
-        "training_seconds": float(pd.read_csv(epochs)["seconds"].sum()),
+        "parameters": sum(parameters),
+        "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)),
         "spec": spec.model_dump(mode="json"),
-        "training": f"artifacts/{training.id}",
-        "weights": f"artifacts/{training.id}/weights.safetensors",
-        "optimizer": f"artifacts/{training.id}/optimizer.safetensors",
+        "trainings": [f"artifacts/{training.id}" for training in trainings],
+        "training": f"artifacts/{last.id}",
+        "weights": f"artifacts/{last.id}/weights.safetensors",
+        "optimizer": f"artifacts/{last.id}/optimizer.safetensors",
     }
-    return Origin(training.id, record, as_toml(spec), epochs)
+    return Origin(last.id, record, as_toml(spec), logs[-1])
 
 
 def examples_of(
@@ -173,6 +185,7 @@ def examples_of(
     pixels: Callable[[str], NDArray[np.uint8]],
     labels: FloatArray,
     probabilities: FloatArray,
+    decisions: FloatArray,
     points: Mapping[str, Point],
 ) -> list[Example]:
     """Eight test images, the same for every run on a test set: six with a finding, two without.
@@ -180,26 +193,25 @@ def examples_of(
     ``pixels`` gives an image by its id.
     """
     ids = data.image_ids("test")
-    with_finding = (labels == 1).any(axis=1)
+    findings = [column for column, name in enumerate(data.task.classes) if name != NO_FINDING]
+    with_finding = (labels[:, findings] == 1).any(axis=1)
     order = np.argsort(hash_ids(ids))
     rows = [*order[with_finding[order]][:6], *order[~with_finding[order]][:2]]
     examples = []
     for row in rows:
-        scored = sorted(
-            (
-                (name, float(probabilities[row, column]), points[name].threshold)
-                for column, name in enumerate(data.task.classes)
-            ),
-            key=lambda score: -score[1],
-        )
+        scored = []
+        for column in np.argsort(-probabilities[row], kind="stable"):
+            name = data.task.classes[column]
+            score = name, float(probabilities[row, column]), points[name].threshold
+            scored.append((score, decisions[row, column] == 1, labels[row, column] == 1))
         truth = tuple(name for column, name in enumerate(data.task.classes) if labels[row, column] == 1)
         examples.append(
             Example(
                 image_id=ids[row],
                 pixels=pixels(ids[row]),
                 truth=truth,
-                called=tuple(score for score in scored if score[1] >= score[2]),
-                missed=tuple(score for score in scored if score[0] in truth and not score[1] >= score[2]),
+                called=tuple(score for score, called, _ in scored if called),
+                missed=tuple(score for score, called, present in scored if present and not called),
             )
         )
     return examples

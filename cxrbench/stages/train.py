@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,28 +23,36 @@ from cxrbench.plugins import installed
 from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.roles import Role
-from cxrbench.specs import RunSpec
+from cxrbench.specs import RunSpec, TrainingSpec
+from cxrbench.stages import features
 from cxrbench.task import Task
 from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
-from cxrbench.training.checkpoint import TrainingState
+from cxrbench.training.checkpoint import TrainingState, load_own_weights, save_weights
 from cxrbench.training.devices import name_of
-from cxrbench.training.loop import Training, train
+from cxrbench.training.loop import Stop, Training, never, train
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
+from cxrbench.training.trainable import freeze, frozen_modules, require_trainable
 
-VERSION = "3"
+VERSION = "4"
 """Changes when the same inputs train to another network."""
+
+
+class StoppedError(Exception):
+    """A training was ended by who asked for it, and has left nothing."""
 
 
 def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Reporter) -> nn.Module:
     """The network as training starts: random numbers from the seed, then the weights asked for.
 
     Raises:
+        UsageError: its parts do not go together, or what is to be trained is not there.
         CxrbenchError: weights cannot be had or do not fit.
     """
     torch.manual_seed(derive("init", spec.seed))
     network = backbone.build(len(task.classes), spec.image_size, spec.weights == "imagenet")
+    require_trainable(network, spec.training)
     if spec.weights not in ("none", "imagenet"):
         reporter.say(load_weights(network, Path(spec.weights)))
     return network
@@ -72,13 +81,18 @@ def run(
     network: nn.Module,
     device: torch.device,
     reporter: Reporter,
+    stop: Stop = never,
 ) -> bool:
     """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says.
 
+    Of rows with stored features its head alone is run; what is kept is the whole network either way.
     ``losses`` are the run's and then each cycle's. Other processes of this launch take part.
 
     Returns:
         False where a killed process had finished the training in this folder already.
+
+    Raises:
+        StoppedError: ``stop`` ended it; the folder is gone.
     """
     finished = folder / "training.json"
     trains = not finished.exists()
@@ -87,11 +101,40 @@ def run(
         # First of all: what cannot be built must not leave the others waiting for a training.
         training = _training(spec, backbone, losses, augmentation, task, rows, network)
         current().summon(Invitation.to(folder, spec, task, rows, device))
-        train(training, folder, device, reporter)
+        if not train(training, folder, device, reporter, stop):
+            shutil.rmtree(folder)
+            raise StoppedError
+        if training.network is not network:
+            freeze(list(network.parameters()), frozen_modules(network, "head"))
+            load_own_weights(training.network, folder / "weights.safetensors")
+            save_weights(network, folder / "weights.safetensors")
         write_json(finished, _facts(spec, network, device))
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()
     return trains
+
+
+_MAPPED = ("pixels", "features", "mirrored_features")
+"""Fields of rows that are files mapped into memory."""
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """An array in a file, which is opened without being read."""
+
+    path: Path
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: np.memmap[Any, Any]) -> Mapped:
+        """Where the array lies."""
+        return cls(Path(str(array.filename)).absolute(), array.dtype.str, array.offset, array.shape)
+
+    def open(self) -> np.memmap[Any, Any]:
+        """The array again."""
+        return np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape)
 
 
 @dataclass(frozen=True)
@@ -102,9 +145,8 @@ class Invitation:
         folder: where the training's state lies.
         spec: of the run.
         task: the classes.
-        rows: of train and val, without pixels.
-        pixels: the file of all stored images, which the other process maps into memory itself, and its
-            shape ``(m, side, side)``; None where the network takes none.
+        rows: of train and val, without pixels or features.
+        mapped: the files of these, which the other process maps into memory itself, by role and field.
         device: ``cpu`` or ``cuda``; each process has its own.
     """
 
@@ -112,7 +154,7 @@ class Invitation:
     spec: RunSpec
     task: Task
     rows: dict[Role, Rows]
-    pixels: tuple[Path, tuple[int, ...]] | None
+    mapped: dict[tuple[Role, str], Mapped]
     device: str
 
     @classmethod
@@ -120,12 +162,17 @@ class Invitation:
         cls, folder: Path, spec: RunSpec, task: Task, rows: dict[Role, Rows], device: torch.device
     ) -> Invitation:
         """An invitation to :func:`run` with these arguments."""
-        stored = rows["train"].pixels
-        pixels = None
-        if isinstance(stored, np.memmap):
-            pixels = Path(str(stored.filename)).absolute(), stored.shape
-        sent = {role: replace(each, pixels=None) for role, each in rows.items()}
-        return cls(folder.absolute(), spec, task, sent, pixels, device.type)
+        mapped = {
+            (role, name): Mapped.of(array)
+            for role, each in rows.items()
+            for name in _MAPPED
+            if isinstance(array := getattr(each, name), np.memmap)
+        }
+        sent = {
+            role: replace(each, pixels=None, features=None, mirrored_features=None)
+            for role, each in rows.items()
+        }
+        return cls(folder.absolute(), spec, task, sent, mapped, device.type)
 
 
 def take_part(invitation: Invitation) -> None:
@@ -137,11 +184,9 @@ def take_part(invitation: Invitation) -> None:
     spec, task, registry = invitation.spec, invitation.task, installed().registry
     reporter = Reporter(quiet=True)
 
-    stored = None
-    if invitation.pixels is not None:
-        path, shape = invitation.pixels
-        stored = np.memmap(path, np.uint8, mode="r", shape=shape)
-    rows = {role: replace(each, pixels=stored) for role, each in invitation.rows.items()}
+    rows = dict(invitation.rows)
+    for (role, name), mapped in invitation.mapped.items():
+        rows[role] = replace(rows[role], **{name: mapped.open()})  # type: ignore[arg-type]
     backbone = architecture_of(spec, registry)
     losses = make(spec.loss, "loss", registry), *cycle_losses(spec, registry)
     augmentation = make(spec.augmentation, "augmentation", registry)
@@ -161,8 +206,9 @@ def _training(
     network: nn.Module,
 ) -> Training:
     loss, *of_cycles = (each.build(rows["train"].known_labels, task.classes) for each in losses)
+    stored = rows["train"].features is not None
     return Training(
-        network=network,
+        network=features.head_of(network) if stored else network,
         backbone=backbone,
         loss=loss,
         augmentation=augmentation,
@@ -172,9 +218,15 @@ def _training(
         image_size=spec.image_size,
         crop=spec.crop,
         seed=spec.seed,
-        spec=spec.training,
+        spec=_of_all(spec.training) if stored else spec.training,
         cycle_losses=tuple(of_cycles),
     )
+
+
+def _of_all(spec: TrainingSpec) -> TrainingSpec:
+    """The training, of a head by itself, which is trained whole."""
+    cycles = tuple(cycle.model_copy(update={"trainable": None}) for cycle in spec.cycles)
+    return spec.model_copy(update={"trainable": "all", "cycles": cycles})
 
 
 def largest_batch_size(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +30,18 @@ class Estimate:
         replicates: float64 ``[B]``, on each resample; NaN where undefined.
         seed: the identity of the resamples, see :class:`cxrbench.statistics.resamples.Resamples`.
         findings: whose average it is.
+        units: how many patients it rests on where they are fewest; infinite where that is not known.
     """
 
     value: float
     replicates: FloatArray
     seed: str
     findings: tuple[str, ...]
+    units: float = math.inf
 
     def interval(self, level: float = 0.95) -> Interval:
         """Percentile interval over resampled patients; it holds no other source of variance."""
-        return percentile_interval(self.replicates, level)
+        return percentile_interval(self.replicates, level, self.units)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Replicates:
         values: float64 ``[m, c]``, on the whole set.
         replicates: float64 ``[m, c, B]``, on each resample; NaN where undefined.
         seed: the identity of the resamples, see :class:`cxrbench.statistics.resamples.Resamples`.
+        units: float64 ``[c]``, how many patients each finding's figures rest on where they are fewest.
     """
 
     metrics: tuple[str, ...]
@@ -58,11 +62,13 @@ class Replicates:
     values: FloatArray
     replicates: FloatArray
     seed: str
+    units: FloatArray
 
     def finding(self, metric: str, finding: str) -> Estimate:
         """One figure of one finding."""
         place = self.metrics.index(metric), self.findings.index(finding)
-        return Estimate(float(self.values[place]), self.replicates[place], self.seed, (finding,))
+        units = float(self.units[place[1]])
+        return Estimate(float(self.values[place]), self.replicates[place], self.seed, (finding,), units)
 
     def defined(self, metric: str) -> tuple[str, ...]:
         """The findings whose figure is defined on the whole set."""
@@ -87,13 +93,18 @@ class Replicates:
             nothing = np.full(self.replicates.shape[2], np.nan)
             return Estimate(float("nan"), nothing, self.seed, ())
         replicates: FloatArray = self.replicates[row, columns].mean(axis=0)
-        return Estimate(float(self.values[row, columns].mean()), replicates, self.seed, chosen)
+        units = _units_of_mean(self.replicates[row, columns], self.units[columns])
+        return Estimate(float(self.values[row, columns].mean()), replicates, self.seed, chosen, units)
 
     def save(self, path: Path) -> None:
         """Write to a safetensors file; replicates in float32, which is finer than they are certain."""
         names = {"metrics": list(self.metrics), "findings": list(self.findings), "seed": self.seed}
         save_file(
-            {"values": self.values, "replicates": self.replicates.astype(np.float32)},
+            {
+                "values": self.values,
+                "replicates": self.replicates.astype(np.float32),
+                "units": self.units,
+            },
             path,
             metadata={"names": json.dumps(names)},
         )
@@ -103,11 +114,23 @@ class Replicates:
         """Read what :meth:`save` wrote."""
         with safe_open(path, framework="numpy") as file:
             names = json.loads(file.metadata()["names"])
-            values, replicates = file.get_tensor("values"), file.get_tensor("replicates").astype(np.float64)
-        return cls(tuple(names["metrics"]), tuple(names["findings"]), values, replicates, names["seed"])
+            values, replicates, units = (file.get_tensor(key) for key in ("values", "replicates", "units"))
+        return cls(
+            tuple(names["metrics"]),
+            tuple(names["findings"]),
+            values,
+            replicates.astype(np.float64),
+            names["seed"],
+            units,
+        )
 
 
-def bootstrap(findings: Sequence[str], resamples: Resamples, statistics: Sequence[Statistic]) -> Replicates:
+def bootstrap(
+    findings: Sequence[str],
+    resamples: Resamples,
+    statistics: Sequence[Statistic],
+    units: FloatArray | None = None,
+) -> Replicates:
     """Compute statistics on the whole test set and on every resample of its patients.
 
     Some replicates at a time are computed, so the memory needed beside the result stays small.
@@ -116,6 +139,8 @@ def bootstrap(findings: Sequence[str], resamples: Resamples, statistics: Sequenc
         findings: names ``[c]`` of the classes of the statistics.
         resamples: which patients are drawn.
         statistics: prepared with the same resamples, see :mod:`cxrbench.statistics.weighted`.
+        units: ``[c]``, :meth:`cxrbench.statistics.resamples.Resamples.units` of the labels, by which
+            intervals of few patients are widened; None leaves them as they are.
 
     Returns:
         The figures of all statistics, in their order.
@@ -129,4 +154,17 @@ def bootstrap(findings: Sequence[str], resamples: Resamples, statistics: Sequenc
         done += drawn
     once = np.ones((resamples.clusters, 1))
     values = np.concatenate([each(once) for each in statistics])[:, :, 0]
-    return Replicates(names, tuple(findings), values, replicates, resamples.identity)
+    if units is None:
+        units = np.full(len(findings), np.inf)
+    return Replicates(names, tuple(findings), values, replicates, resamples.identity, units)
+
+
+def _units_of_mean(replicates: FloatArray, units: FloatArray) -> float:
+    """Of a mean over findings with replicates ``[c, B]``: the units that Satterthwaite's formula gives it.
+
+    A finding counts by its variance, so a single rare one with a wide spread decides.
+    """
+    defined = ~np.isnan(replicates).any(axis=0)
+    variances = replicates[:, defined].var(axis=1) if defined.any() else np.zeros(len(units))
+    freedom = float((variances**2 / np.maximum(units - 1, 1)).sum())
+    return float(variances.sum() ** 2 / freedom) + 1 if freedom > 0 else math.inf

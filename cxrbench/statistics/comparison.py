@@ -54,7 +54,8 @@ def paired_difference(a: Estimate, b: Estimate, level: float = 0.95) -> Differen
     if defined.size >= (1 - MAX_UNDEFINED) * gaps.size > 0:
         far_side = min((defined <= 0).sum(), (defined >= 0).sum())
         p = min(1.0, 2 * float(far_side + 1) / (defined.size + 1))
-    return Difference(a.value - b.value, percentile_interval(gaps, level), p, with_seeds=False)
+    interval = percentile_interval(gaps, level, min(a.units, b.units))
+    return Difference(a.value - b.value, interval, p, with_seeds=False)
 
 
 def require_paired(estimates: Sequence[Estimate]) -> None:

@@ -61,6 +61,23 @@ class Resamples:
         some.rows = self.rows[images]
         return some
 
+    def units(self, labels: NDArray[Any]) -> FloatArray:
+        """How many patients each class's figures rest on where they are fewest.
+
+        Args:
+            labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+        Returns:
+            float64 ``[c]``, the patients with a positive image or those with a negative one, whichever are
+            fewer.
+        """
+        sides = [
+            [len(np.unique(self.rows[column])) for column in (np.asarray(labels) == side).T]
+            for side in (0, 1)
+        ]
+        fewest: FloatArray = np.array(sides, np.float64).min(axis=0)
+        return fewest
+
     def weights(self) -> Iterator[FloatArray]:
         """How often each patient is drawn: float64 ``[clusters, b]`` for ``b`` replicates at a time.
 

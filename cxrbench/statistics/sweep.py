@@ -60,26 +60,38 @@ def sweep_scores(scores: NDArray[Any], labels: NDArray[Any]) -> Sweep:
         ``n + 1`` rows: one for each score (equal scores have equal rows), then, for each unknown label
         and once more at the end, a row in which nothing is called.
     """
-    known = known_cells(scores, labels)
-    count = known.sum(axis=0)
-    # One contiguous row a class, unknown cells last, and one more cell above all scores.
-    columns = np.pad(
-        np.where(known, scores, np.inf).T.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf
+    # One contiguous row a class, of which unknown cells are left to the end.
+    known, values, positive = (
+        np.ascontiguousarray(each.T) for each in (known_cells(scores, labels), scores, labels == 1)
     )
-    positive = np.pad((known & (labels == 1)).T, ((0, 0), (0, 1)))
-    order = columns.argsort(axis=1)
-    columns = np.take_along_axis(columns, order, axis=1)
-    positive = np.take_along_axis(positive, order, axis=1)
-    # A score calls itself, its ties and all above it: everything from the first of its ties on.
-    place = np.arange(columns.shape[1])
-    is_first = np.ones(columns.shape, dtype=bool)
-    is_first[:, 1:] = columns[:, 1:] != columns[:, :-1]
-    first = np.maximum.accumulate(np.where(is_first, place, 0), axis=1)
-    positives_below = np.cumsum(positive, axis=1) - positive
-    positives = positive.sum(axis=1)
-    tp = positives[:, None] - np.take_along_axis(positives_below, first, axis=1)
-    fp = (count[:, None] - first) - tp
-    return Sweep(columns.T, tp.T, fp.T, positives, count - positives)
+    classes, size = known.shape[0], known.shape[1] + 1
+    thresholds = np.full((classes, size), np.inf)
+    tp, fp = np.zeros((2, classes, size), np.int64)
+    positives, negatives = np.zeros((2, classes), np.int64)
+    for column, kept in enumerate(known):
+        ascending, above = thresholds[column, : kept.sum()], values[column, kept & positive[column]]
+        ascending[:] = values[column, kept]
+        # Values are sorted several times as fast as their order is found, so positives are sorted apart.
+        ascending.sort()
+        above.sort()
+        first = _first_of_ties(ascending)
+        found = np.bincount(np.searchsorted(ascending, above), minlength=len(ascending))
+        # A score calls itself, its ties and all above it: everything from the first of its ties on.
+        called = len(above) - (found.cumsum() - found)[first]
+        tp[column, : len(first)] = called
+        fp[column, : len(first)] = len(first) - first - called
+        positives[column], negatives[column] = len(above), len(first) - len(above)
+    return Sweep(thresholds.T, tp.T, fp.T, positives, negatives)
+
+
+def _first_of_ties(ascending: FloatArray) -> IntArray:
+    """The place of the first equal value, for each of ``[n]`` ascending values."""
+    first = np.arange(len(ascending))
+    tied = ascending[1:] == ascending[:-1]
+    if tied.any():
+        first[1:][tied] = 0
+        first = np.maximum.accumulate(first)
+    return first
 
 
 def sweep_grid(scores: NDArray[Any], labels: NDArray[Any], grid: NDArray[Any]) -> Sweep:

@@ -80,7 +80,7 @@ def combine_seeds(seeds: Sequence[Estimate], level: float = 0.95) -> SystemEstim
     with_all = of_means[~np.isnan(of_means)]
     test_deviation = float(with_all.std(ddof=1)) if with_all.size > 1 else math.nan
     if len(seeds) == 1:
-        return SystemEstimate(mean, percentile_interval(of_means, level), 1, math.nan, test_deviation)
+        return SystemEstimate(mean, seeds[0].interval(level), 1, math.nan, test_deviation)
     interval, _ = _student(mean, [values], replicates, level)
     return SystemEstimate(mean, interval, len(seeds), float(values.std(ddof=1)), test_deviation)
 
@@ -109,7 +109,8 @@ def compare_systems(a: Sequence[Estimate], b: Sequence[Estimate], level: float =
     gap = float(values_a.mean() - values_b.mean())
     if min(len(a), len(b)) == 1:
         gaps = replicates_a.mean(axis=0) - replicates_b.mean(axis=0)
-        return Difference(gap, percentile_interval(gaps, level), math.nan, with_seeds=False)
+        units = min(each.units for each in (*a, *b))
+        return Difference(gap, percentile_interval(gaps, level, units), math.nan, with_seeds=False)
     interval, p = _student(gap, [values_a, values_b], np.vstack([replicates_a, replicates_b]), level)
     return Difference(gap, interval, p, with_seeds=True)
 

@@ -24,9 +24,13 @@ from cxrbench.testing import (
     calibrators,
     components,
     datasets,
+    decisions,
+    heads,
     losses,
     preprocessing,
+    resizers,
     samplers,
+    tasks,
     thresholds,
 )
 from cxrbench.testing.check import Check
@@ -38,17 +42,17 @@ __all__ = ["Check", "checks_for"]
 
 _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
-    "task": (),
+    "task": tasks.CHECKS,
     "sampler": samplers.CHECKS,
     "preprocessing": preprocessing.CHECKS,
-    "resizer": (),
+    "resizer": resizers.CHECKS,
     "augmentation": augmentations.CHECKS,
     "backbone": backbones.CHECKS,
-    "head": (),
+    "head": heads.CHECKS,
     "loss": losses.CHECKS,
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
-    "decision": (),
+    "decision": decisions.CHECKS,
 }
 
 

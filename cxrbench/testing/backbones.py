@@ -15,7 +15,7 @@ from cxrbench.testing.check import Check, Subject, require, unchanged
 from cxrbench.training.checkpoint import load_own_weights, save_weights
 
 _OUTPUTS = 3
-_SIDES = (48, 33, 96, 224)
+_SIDES = (48, 33, 96, 128, 224)
 """The first two sizes that the backbone does not refuse are checked; a refusal is a CxrbenchError."""
 
 

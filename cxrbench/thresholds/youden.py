@@ -37,7 +37,8 @@ class Youden:
         """One operating point for each column of ``probabilities`` and ``labels`` ``[n, c]``."""
         swept = sweep_scores(probabilities, labels)
         # J in whole numbers, times positives × negatives: ties are exact.
-        j = swept.tp * swept.negatives - swept.fp * swept.positives
+        j = swept.tp * swept.negatives
+        j -= swept.fp * swept.positives
         j[np.isinf(swept.thresholds)] = np.iinfo(j.dtype).min
         row = len(j) - 1 - j[::-1].argmax(axis=0)
         points = []

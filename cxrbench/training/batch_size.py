@@ -11,6 +11,8 @@ from cxrbench.files import read_json, write_json
 from cxrbench.training.batches import Batch, loader
 from cxrbench.training.devices import StepTooLargeError, accelerator_for, in_one_sentence, true_fp32
 from cxrbench.training.loop import Step, Training, precision_of
+from cxrbench.training.schedule import CyclePlan, cycles_of
+from cxrbench.training.trainable import frozen_modules
 
 _SPARE = 10
 """A tenth of what a step takes must stay free beside it, for what a long training takes more."""
@@ -29,6 +31,7 @@ def largest_share(training: Training, most: int, device: torch.device) -> int:
     with true_fp32(), in_one_sentence(training.spec, training.image_size):
         try:
             step = Step(training, accelerator_for(precision_of(training.spec), device), alone=True)
+            step.begin_cycle(_heaviest_cycle(training))
             step.begin_epoch()
             one = {name: tensor.to(device) for name, tensor in next(iter(loader(training.train, 1))).items()}
             while size <= max(2, most):
@@ -44,6 +47,14 @@ def largest_share(training: Training, most: int, device: torch.device) -> int:
     training.network.cpu()
     _free(device)
     return found
+
+
+def _heaviest_cycle(training: Training) -> CyclePlan:
+    """The one that freezes least."""
+    return min(
+        cycles_of(training.spec),
+        key=lambda cycle: len(frozen_modules(training.network, cycle.trainable)),
+    )
 
 
 def _take_twice(step: Step, one: Batch, size: int, device: torch.device) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Batch = dict[str, Tensor]
 """``row`` int64 ``[B]``; ``patient`` float32 ``[B, 3]``; ``pixels`` uint8 ``[B, 1, side, side]`` where the
-network takes images; ``labels`` float32 ``[B, classes]`` where they are known to the reader."""
+network takes images, or in their place ``features`` float32 ``[B, …]``; ``labels`` float32 ``[B, classes]``
+where they are known to the reader."""
 
 _COPY = np.uint64(0xD1B54A32D192ED03)
 """Any odd number with about as many ones as zeros: times 1, 2, … it tells copies of an image apart."""
@@ -36,10 +37,12 @@ class Rows:
         image_ids: ``[n]``.
         patient: float32 ``[n, 3]``, see :class:`cxrbench.interfaces.Backbone`.
         pixels: all images of the data set ``[m, side, side]``, or None where the network takes none.
-        positions: int64 ``[n]``, where each image stands in ``pixels``.
+        positions: int64 ``[n]``, where each image stands in ``pixels`` or ``features``.
         labels: float ``[n, classes]``, or None where only predictions are wanted.
         mirrored: bool ``[n]``, which rows are seen mirrored left to right; None for none of them.
         copies: uint64 ``[n]``, how many rows before this one have the same image; None where they differ.
+        features: float32 ``[m, …]``, what a frozen network makes of images, in place of ``pixels``.
+        mirrored_features: the same of mirrored images; None where no row is mirrored.
     """
 
     image_ids: pd.Index[str]
@@ -49,6 +52,8 @@ class Rows:
     labels: NDArray[np.float64] | None
     mirrored: NDArray[np.bool_] | None = None
     copies: NDArray[np.uint64] | None = None
+    features: NDArray[np.float32] | None = None
+    mirrored_features: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -117,6 +122,12 @@ class _Fetch(Dataset[Batch]):
                 mirrored = rows.mirrored[chosen]
                 pixels[mirrored] = pixels[mirrored, :, ::-1]
             batch["pixels"] = torch.from_numpy(pixels).unsqueeze(1)
+        if rows.features is not None:
+            features = rows.features[rows.positions[chosen]]
+            if rows.mirrored is not None and rows.mirrored_features is not None:
+                mirrored = rows.mirrored[chosen]
+                features[mirrored] = rows.mirrored_features[rows.positions[chosen[mirrored]]]
+            batch["features"] = torch.from_numpy(np.asarray(features))
         if rows.labels is not None:
             batch["labels"] = torch.from_numpy(rows.labels[chosen].astype(np.float32))
         return batch

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from cxrbench.files import read_json, sync, write_json, write_text
 
+OPTIMIZER_FILES = ("optimizer.safetensors", "optimizer.json")
+"""What a state and a finished training call the files of :func:`save_optimizer`."""
+
 _FOLDER = "state-{:06d}"
 _UNFINISHED = ".tmp"
 
@@ -101,7 +104,7 @@ class TrainingState:
         save_weights(network, building / "weights.safetensors")
         if average is not None:
             save_weights(average, building / "average.safetensors")
-        save_optimizer(optimizer, building / "optimizer.safetensors", building / "optimizer.json")
+        save_optimizer(optimizer, *(building / name for name in OPTIMIZER_FILES))
         shutil.copyfile(best, building / "best.safetensors")
         # With NaN and Infinity as Python writes them: as null they would not come back.
         write_text(building / "state.json", json.dumps(scalars))

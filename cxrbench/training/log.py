@@ -26,6 +26,8 @@ EPOCH_COLUMNS = (
     "images_per_second",
     "best",
 )
+SINGLE_LABEL_COLUMNS = ("accuracy",)
+"""Of tasks in which one class is right, behind the others."""
 STEP_COLUMNS = ("epoch", "step", "loss", "seconds")
 
 
@@ -33,7 +35,8 @@ class TrainingLog:
     """Rows so far; every epoch rewrites the files, so that they are whole at any time.
 
     Attributes:
-        epochs: one mapping an epoch, of :data:`EPOCH_COLUMNS`.
+        epochs: one mapping an epoch, of :data:`EPOCH_COLUMNS` and, where they apply,
+            :data:`SINGLE_LABEL_COLUMNS`.
         steps: one row a step, of :data:`STEP_COLUMNS`.
     """
 
@@ -47,9 +50,8 @@ class TrainingLog:
         """Write ``epochs.jsonl``, ``epochs.csv`` and ``steps.csv``."""
         lines = "".join(json.dumps(jsonable(row), allow_nan=False) + "\n" for row in self.epochs)
         write_text(folder / "epochs.jsonl", lines)
-        _write_csv(
-            folder / "epochs.csv", EPOCH_COLUMNS, [[row[c] for c in EPOCH_COLUMNS] for row in self.epochs]
-        )
+        columns = (*EPOCH_COLUMNS, *(c for c in SINGLE_LABEL_COLUMNS if any(c in row for row in self.epochs)))
+        _write_csv(folder / "epochs.csv", columns, [[row[c] for c in columns] for row in self.epochs])
         _write_csv(folder / "steps.csv", STEP_COLUMNS, self.steps)
 
 

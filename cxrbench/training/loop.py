@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,16 +21,17 @@ from cxrbench.interfaces import Augmentation, Backbone
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.specs import TrainingSpec
 from cxrbench.statistics.averages import macro
-from cxrbench.statistics.decisions import confusion, precision, recall
+from cxrbench.statistics.decisions import confusion, f1, precision, recall
 from cxrbench.statistics.operating import best_f1
 from cxrbench.statistics.ranking import auc
+from cxrbench.statistics.single_label import accuracy, confusion_matrix
 from cxrbench.task import Task
 from cxrbench.training.batches import Batch, Rows, SeededOrder
 from cxrbench.training.checkpoint import (
+    OPTIMIZER_FILES,
     TrainingState,
     load_optimizer,
     load_own_weights,
-    save_optimizer,
     save_weights,
 )
 from cxrbench.training.devices import (
@@ -43,7 +46,15 @@ from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
 from cxrbench.training.processes import DivergedError, Processes, current
 from cxrbench.training.randomness import derive, uniforms
-from cxrbench.training.schedule import Schedule, cycles_of, most_epochs, optimizer_of, schedule_of
+from cxrbench.training.schedule import (
+    CyclePlan,
+    Schedule,
+    cycles_of,
+    most_epochs,
+    optimizer_of,
+    schedule_of,
+)
+from cxrbench.training.trainable import freeze, frozen_modules
 from cxrbench.training.views import network_inputs
 
 if TYPE_CHECKING:
@@ -54,6 +65,15 @@ if TYPE_CHECKING:
 
 _CHECK_EVERY = 10
 """Steps between looks at the loss: a look waits for the device."""
+
+Stop = Callable[[Sequence[Mapping[str, Any]]], bool]
+"""Asked in process 0 before each epoch, with the rows of the log so far (those of a killed process among
+them): whether the training should end here. It may be asked again about rows that it knows."""
+
+
+def never(epochs: Sequence[Mapping[str, Any]]) -> bool:
+    """Go on to the end."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -115,7 +135,9 @@ class _Progress:
         )
 
 
-def train(training: Training, folder: Path, device: torch.device, reporter: Reporter) -> None:
+def train(
+    training: Training, folder: Path, device: torch.device, reporter: Reporter, stop: Stop = never
+) -> bool:
     """Train in ``folder``, going on from the state that a killed process left there.
 
     Leaves ``weights.safetensors`` (the best epoch's; averaged ones where ``ema`` is set),
@@ -124,6 +146,9 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
     all call this at once and process 0 writes.
 
     ``fp32`` is without TF32, here and in what is judged on val.
+
+    Returns:
+        False where ``stop`` ended it before its last epoch; the files are then not whole.
 
     Raises:
         CxrbenchError: the loss is not finite (the batch is named), memory runs out, or an operation cannot be
@@ -136,16 +161,21 @@ def train(training: Training, folder: Path, device: torch.device, reporter: Repo
         deterministic(spec.deterministic),
         in_one_sentence(spec, training.image_size),
     ):
-        _train(training, folder, device, reporter, processes)
+        return _train(training, folder, device, reporter, processes, stop)
 
 
 def _train(
-    training: Training, folder: Path, device: torch.device, reporter: Reporter, processes: Processes
-) -> None:
+    training: Training,
+    folder: Path,
+    device: torch.device,
+    reporter: Reporter,
+    processes: Processes,
+    stop: Stop,
+) -> bool:
     spec, cycles = training.spec, cycles_of(training.spec)
     accelerator = accelerator_for(precision_of(spec), device)
     step = Step(training, accelerator)
-    plain, optimizer, average = step.plain, step.optimizer, step.average
+    plain, average = step.plain, step.average
     order = SeededOrder(len(training.train), training.seed)
     batches = processes.batches(training.train, spec.images_a_step, order, pin=device.type == "cuda")
     state, log, done = TrainingState(folder), TrainingLog(), _Progress()
@@ -155,7 +185,6 @@ def _train(
         scalars = read_json(latest / "state.json")
         log, done = TrainingLog(scalars["epochs"], scalars["steps"]), _Progress(**scalars["progress"])
         load_own_weights(plain, latest / "weights.safetensors")
-        load_optimizer(optimizer, latest / "optimizer.safetensors", latest / "optimizer.json")
         if average is not None:
             load_own_weights(average.network, latest / "average.safetensors")
             average.updates = scalars["averaged"]
@@ -170,12 +199,16 @@ def _train(
         for number in range(done.cycle, len(cycles)):
             cycle = cycles[number]
             loss = training.cycle_losses[number] if training.cycle_losses else training.loss
-            if done.cycle_epochs == 0:
-                optimizer.load_state_dict(optimizer_of(plain, spec, cycle.learning_rate).state_dict())
+            step.begin_cycle(cycle)
+            optimizer = step.optimizer
+            if latest is not None and done.cycle_epochs > 0:
+                load_optimizer(optimizer, *(latest / name for name in OPTIMIZER_FILES))
             schedule = schedule_of(optimizer.optimizer, spec, cycle.epochs * len(batches))
             if done.cycle_epochs > 0:
                 schedule.load_state_dict(scalars["schedule"])
             while done.cycle == number:
+                if processes.agree(partial(stop, log.epochs)):
+                    return False
                 epoch = done.epoch + 1
                 started = time.perf_counter()
                 rate = optimizer.param_groups[0]["lr"]
@@ -225,9 +258,11 @@ def _train(
                 state.save(epoch, plain, best, optimizer.state_dict(), scalars, averaged)
                 reporter.say(_epoch_line(log.epochs[-1], spec))
 
-    if processes.leads:
-        save_optimizer(optimizer.state_dict(), folder / "optimizer.safetensors", folder / "optimizer.json")
+    if processes.leads and (latest := state.latest()) is not None:
+        for name in OPTIMIZER_FILES:
+            shutil.copyfile(latest / name, folder / name)
         log.write(folder)
+    return True
 
 
 class _Stepped(nn.Module):
@@ -247,27 +282,46 @@ class Step:
 
     Attributes:
         plain: the network itself: what is validated and saved.
-        optimizer: accelerate's, which knows of fp16's scaler.
+        optimizer: accelerate's, which knows of fp16's scaler; of the cycle that was begun.
         average: the averaged weights, where there are any.
     """
 
+    optimizer: Any
+
     def __init__(self, training: Training, accelerator: Accelerator, *, alone: bool = False) -> None:
-        """Prepare a training's network; ``alone`` leaves other processes out of it."""
+        """Prepare a training's network for its cycles; ``alone`` leaves other processes out of it."""
         self.training, self.accelerator = training, accelerator
         spec = training.spec
         self.plain = training.network.to(accelerator.device)
         if spec.channels_last:
             self.plain = self.plain.to(memory_format=torch.channels_last)
         self.average = average_of(self.plain, spec.ema)
-        network: Any = torch.compile(self.plain) if spec.compile else self.plain
-        self._network = accelerator.prepare_model(_Stepped(network), evaluation_mode=alone)
-        self.optimizer = accelerator.prepare_optimizer(optimizer_of(self.plain, spec, spec.learning_rate))
+        self._learnt = [parameter for parameter in self.plain.parameters() if parameter.requires_grad]
+        self._frozen: list[nn.Module] = []
+        self._run: Any = torch.compile(self.plain) if spec.compile else self.plain
+        self._network: Any = None
+        self._alone = alone
         masked = bool(np.isnan(training.train.known_labels).any())
         self._weighs_shares = masked and not alone and current().count > 1
 
+    def begin_cycle(self, cycle: CyclePlan) -> None:
+        """A fresh optimizer of what the cycle trains; the rest is frozen.
+
+        Joined to other processes anew, which must know what has a gradient.
+        """
+        spec, accelerator = self.training.spec, self.accelerator
+        self._network = self.optimizer = None
+        accelerator.free_memory()
+        self._frozen = frozen_modules(self.plain, cycle.trainable)
+        freeze(self._learnt, self._frozen)
+        self._network = accelerator.prepare_model(_Stepped(self._run), evaluation_mode=self._alone)
+        self.optimizer = accelerator.prepare_optimizer(optimizer_of(self.plain, spec, cycle.learning_rate))
+
     def begin_epoch(self) -> None:
-        """Dropout and batch normalisation as in training."""
+        """Dropout and batch normalisation as in training; what is frozen, as in evaluation."""
         self._network.train()
+        for module in self._frozen:
+            module.training = False
 
     def take(self, loss_of: LossFunction, batch: Batch, draws: Tensor) -> Tensor:
         """One step on a batch that lies on the device: its loss, not waited for."""
@@ -331,7 +385,7 @@ def _train_epoch(
 
 
 def _validate(training: Training, network: nn.Module, device: torch.device) -> dict[str, float]:
-    """Loss and figures on val; F1 at the best threshold of each finding.
+    """Loss and figures on val; F1 at the best threshold of each finding, or of the most probable class.
 
     In fp32, as predictions are: what is selected is then what is predicted with, and ties of bf16's 8 bits
     select nothing. Val is a ninth of train, and a step costs three passes, so this costs some percent.
@@ -352,14 +406,22 @@ def _validate(training: Training, network: nn.Module, device: torch.device) -> d
     if np.isnan(labels).all():
         loss = math.nan
     probabilities = training.task.probabilities(logits.numpy())
-    thresholds, f1 = best_f1(probabilities, labels)
-    counts = confusion(training.task.decide(probabilities, thresholds), labels)
+    if training.task.kind == "singlelabel":
+        decisions = training.task.decide(probabilities, None)
+        f1_of_each = f1(confusion(decisions, labels))
+        row = {"accuracy": accuracy(confusion_matrix(decisions, labels))}
+    else:
+        thresholds, f1_of_each = best_f1(probabilities, labels)
+        decisions = training.task.decide(probabilities, thresholds)
+        row = {}
+    counts = confusion(decisions, labels)
     return {
         "val_loss": loss,
         "mean_precision": macro(precision(counts)),
         "mean_recall": macro(recall(counts)),
-        "macro_f1": macro(f1),
+        "macro_f1": macro(f1_of_each),
         "macro_auc": macro(auc(probabilities, labels)),
+        **row,
     }
 
 

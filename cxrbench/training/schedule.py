@@ -10,23 +10,32 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 
+from cxrbench.heads.dense import Dense
 from cxrbench.specs import Cycle, TrainingSpec
 
 Schedule = LRScheduler | ReduceLROnPlateau
 
+RMSPROP_RHO, RMSPROP_EPSILON = 0.9, 1e-7
+"""As Keras has them, with which the trainings that use RMSprop were published; torch has 0.99 and 1e-8."""
+
 
 @dataclass(frozen=True)
 class CyclePlan:
-    """One cycle: how many epochs at most, and the learning rate at its start."""
+    """One cycle: how many epochs at most, the learning rate at its start, and what it trains."""
 
     epochs: int
     learning_rate: float
+    trainable: str
 
 
 def cycles_of(spec: TrainingSpec) -> tuple[CyclePlan, ...]:
     """The cycles of a training; one where none are named."""
     return tuple(
-        CyclePlan(cycle.epochs or spec.epochs, cycle.learning_rate or spec.learning_rate)
+        CyclePlan(
+            cycle.epochs or spec.epochs,
+            cycle.learning_rate or spec.learning_rate,
+            cycle.trainable or spec.trainable,
+        )
         for cycle in spec.cycles or (Cycle(),)
     )
 
@@ -37,12 +46,28 @@ def most_epochs(spec: TrainingSpec) -> int:
 
 
 def optimizer_of(network: nn.Module, spec: TrainingSpec, learning_rate: float) -> Optimizer:
-    """A fresh optimizer of the parameters that are trained."""
-    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
+    """A fresh optimizer of the parameters that are trained.
+
+    Weights of layers with an ``l2`` (:class:`cxrbench.heads.dense.Dense`) are a group of their own, whose
+    weight decay is larger by ``2 l2``: ``2 l2 w`` is the gradient of ``l2 w²``.
+    """
+    penalties = {
+        id(module.weight): float(module.l2)
+        for module in network.modules()
+        if isinstance(module, Dense) and module.l2
+    }
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trainable:
+        groups.setdefault(penalties.get(id(parameter), 0.0), []).append(parameter)
+    parameters = [
+        {"params": group, "weight_decay": spec.weight_decay + 2 * l2} for l2, group in groups.items()
+    ]
+    if spec.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=RMSPROP_RHO, eps=RMSPROP_EPSILON)
+    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
     # A fused step after an overflow of fp16 skips itself on the device, where nobody could tell that it did.
-    fused = spec.precision != "fp16"
-    return kind(trainable, lr=learning_rate, weight_decay=spec.weight_decay, fused=fused)
+    return kind(parameters, lr=learning_rate, fused=spec.precision != "fp16")
 
 
 def schedule_of(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> Schedule:

@@ -56,7 +56,12 @@ def network_inputs(
     channels_last: bool,
     view: Callable[[Tensor, int, float], Tensor] = central_view,
 ) -> list[Tensor]:
-    """What the network's ``forward`` takes, from a batch; ``view`` makes what it sees of the pixels."""
+    """What the network's ``forward`` takes, from a batch; ``view`` makes what it sees of the pixels.
+
+    Of a batch with stored features it is these: the network is then the part behind them.
+    """
+    if "features" in batch:
+        return [batch["features"]]
     inputs = []
     for name in backbone.inputs:
         if name == "patient":

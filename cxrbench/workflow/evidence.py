@@ -99,6 +99,7 @@ class Evidence:
             notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
             not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
             not_trained=unmapped(self._test.classes, self._data.task.classes),
+            prediction=self._store.read(steps.predictions["test"].id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
@@ -107,6 +108,7 @@ class Evidence:
                 self._tested.example,
                 self._test.labels("test", steps.run.id, "evaluate"),
                 evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
+                evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
                 threshold.read_points(self._store.read(steps.threshold.id).folder),
             ),
         )

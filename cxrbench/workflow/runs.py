@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,25 @@ from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.selection import Selection, selection_of
 from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.stages.features import FeatureKind, are_stored, kind_of
 from cxrbench.store import Store
 from cxrbench.task import Task
 from cxrbench.training.batch_size import remember, remembered
 from cxrbench.training.devices import best_precision, check_deterministic, check_precision, name_of
 from cxrbench.training.processes import current
-from cxrbench.workflow.job import DECIDE_THE_NETWORK, Job
+from cxrbench.training.schedule import cycles_of
+from cxrbench.training.trainable import require_trainable
+from cxrbench.workflow.job import Job
+from cxrbench.workflow.network import DECIDE_THE_NETWORK
 from cxrbench.workflow.opened import OpenedData
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What is known of a network that was built once to know."""
+
+    parameter_bytes: int
+    features: FeatureKind | None
 
 
 class Workflow:
@@ -60,7 +73,7 @@ class Workflow:
         self._opened: dict[str, OpenedData] = {}
         self._selections: dict[tuple[str, ...], Selection] = {}
         self._batch_sizes: dict[str, int] = {}
-        self._parameter_bytes: dict[str, int] = {}
+        self._built: dict[str, _Built] = {}
 
     def open(self, spec: RunSpec) -> OpenedData:
         """What a run uses of its data set, opened once a process; notes are said then.
@@ -73,14 +86,15 @@ class Workflow:
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         task = keyed(spec.task, "task", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler, task])
+        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        key = (spec.split, spec.exclude, spec.labels, str(spec.sampler), str(spec.task))
+        uses = str(spec.sampler), str(spec.task)
+        key = (spec.split, spec.exclude, spec.labels, *uses, str(spec.images_per_role))
         if key not in self._selections:
             self._selections[key] = selection_of(spec, self.registry)
         return self._selections[key]
@@ -118,8 +132,8 @@ class Workflow:
         A job that is only ``planned`` keeps a batch size that steps on a GPU would have to find.
 
         Raises:
-            UsageError: a component does not fit the task, the precision or determinism the device, or the
-                batch size the number of processes.
+            UsageError: a component does not fit the task or another one, the precision or determinism the
+                device, or the batch size the number of processes; a layer to train is not there.
             CxrbenchError: the batch size is ``auto``, and not even the smallest fits.
         """
         if spec.training.precision == "auto":
@@ -136,6 +150,9 @@ class Workflow:
         if spec.test_dataset:
             tested = self.open_test(spec, spec.test_dataset, opened.data.task)
         job = Job(self, spec, backbone, opened, tested)
+        if spec.head.name != "own" or spec.resizer.name != "none" or _freezes(spec):
+            # Parts or layers that do not go together refuse the call, not only their cell.
+            self.parameter_bytes(spec, backbone, len(opened.data.task.classes))
         if spec.training.batch_size == "auto":
             if planned and self.device.type == "cuda":
                 return job
@@ -161,13 +178,30 @@ class Workflow:
         return _with_training(spec, batch_size=self._batch_sizes[like])
 
     def parameter_bytes(self, spec: RunSpec, backbone: Backbone, outputs: int) -> int:
-        """Size of the parameters of a network with this many outputs, which is built once to know."""
+        """Size of the parameters of a network with this many outputs, which is built once to know.
+
+        Raises:
+            UsageError: its parts do not go together, or what is to be trained is not there.
+        """
+        return self._build(spec, backbone, outputs).parameter_bytes
+
+    def features_of(self, spec: RunSpec, backbone: Backbone, outputs: int) -> FeatureKind | None:
+        """What of each image is stored for a run whose network is frozen but for its head; None: nothing."""
+        return self._build(spec, backbone, outputs).features
+
+    def _build(self, spec: RunSpec, backbone: Backbone, outputs: int) -> _Built:
         parts = [keyed(spec.use(kind), kind, self.registry) for kind in NETWORK_KINDS]
-        key = digest([parts, spec.image_size, outputs])
-        if key not in self._parameter_bytes:
+        trained = [spec.training.trainable, *(cycle.trainable for cycle in spec.training.cycles)]
+        stored = are_stored(spec, backbone)
+        key = digest([parts, spec.image_size, outputs, trained, stored])
+        if key not in self._built:
             network = backbone.build(outputs, spec.image_size, False)
-            self._parameter_bytes[key] = sum(p.numel() * p.element_size() for p in network.parameters())
-        return self._parameter_bytes[key]
+            require_trainable(network, spec.training)
+            self._built[key] = _Built(
+                sum(p.numel() * p.element_size() for p in network.parameters()),
+                kind_of(network, len(backbone.mean), spec.image_size) if stored else None,
+            )
+        return self._built[key]
 
     def _found_batch_size(self, job: Job, like: str) -> int:
         path = self.store.root / "batch_sizes.json"
@@ -183,6 +217,10 @@ class Workflow:
         dataset: Dataset = make(spec.dataset, "dataset", self.registry)
         recommended = {"batch_size": dataset.recommend().get("batch_size", TrainingSpec().batch_size)}
         return TrainingSpec.model_validate(recommended).images_a_step
+
+
+def _freezes(spec: RunSpec) -> bool:
+    return any(cycle.trainable != "all" for cycle in cycles_of(spec.training))
 
 
 def _with_training(spec: RunSpec, **changes: Any) -> RunSpec:

@@ -59,9 +59,7 @@ def test_a_name_like_no_other_is_refused_too() -> None:
 def test_a_size_that_the_network_cannot_take_is_refused_before_training(
     name: str, side: int, own: int
 ) -> None:
-    with pytest.raises(
-        UsageError, match=f"timm/{name} cannot be built for --image-size {side} .*own size is {own}"
-    ):
+    with pytest.raises(UsageError, match=f"timm/{name} cannot take images of {side} px .*own size is {own}"):
         TimmNetwork(name=name).build(14, side, pretrained=False)
 
 

@@ -12,10 +12,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import densenet121
 
+from cxrbench.architecture import Architecture
 from cxrbench.backbones.densenet_fpn import DensenetFpn
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.backbones.torchvision_network import TorchvisionNetwork
 from cxrbench.backbones.weights import load_weights, weights_hash
 from cxrbench.errors import CxrbenchError
+from cxrbench.heads.dense import DenseHead
+from cxrbench.resizers.learnable import LearnableResizer
 
 State = dict[str, Tensor]
 TRUNK = "branches.image.trunk."
@@ -252,3 +256,34 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"some bytes")
     assert weights_hash(tmp_path / "weights.pt") == hashlib.sha256(b"some bytes").hexdigest()
+
+
+@pytest.mark.parametrize("form", WRAPPERS)
+def test_a_densenet121_fills_the_features_behind_a_resizer_and_below_another_head(
+    densenet: State, tmp_path: Path, form: str
+) -> None:
+    if form == "nothing after the last block":
+        pytest.skip("the features end with the norm that such a file lacks")
+    path = tmp_path / "chexnet.pth"
+    torch.save(WRAPPERS[form](densenet), path)
+    network = Architecture(
+        TorchvisionNetwork(name="densenet121"), DenseHead(layers=2, neurons=64), LearnableResizer(side=64)
+    ).build(4, 80, pretrained=False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    load_weights(network, path)
+    own, prefix = network.state_dict(), "network.features."
+    for name, tensor in own.items():
+        if not name.startswith(prefix):
+            assert torch.equal(tensor, before[name]), name
+        elif not name.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, densenet[name.removeprefix(prefix)]), name
+
+
+def test_another_networks_weights_are_refused_for_features(densenet: State, tmp_path: Path) -> None:
+    path = tmp_path / "densenet121.pth"
+    torch.save(densenet, path)
+    network = DenseHead().network(TorchvisionNetwork(name="resnet18"), 4, 64, False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(CxrbenchError, match=r"do not fit the network: .*; use a file of this network"):
+        load_weights(network, path)
+    assert same(before, network.state_dict())

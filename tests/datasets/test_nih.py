@@ -531,3 +531,27 @@ def test_the_real_images_are_grey_at_their_own_size() -> None:
         pixels = pixels_of(root, source)
         assert pixels.shape == (256, 256)
         assert pixels.std() > 10
+
+
+RGBA = np.dstack([GREY] * 3 + [np.full_like(GREY, 255)])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_images_with_four_channels_are_converted_or_dropped(root: Path, packed: bool) -> None:
+    write_png(root / "images" / "00000001_001.png", RGBA)
+    if packed:
+        with zipfile.ZipFile(root / "images_001.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted((root / "images").iterdir()):
+                archive.write(path, f"images/{path.name}")
+                path.unlink()
+    converted, dropped = Nih().read(root), Nih(four_channel="drop").read(root)
+    assert len(converted.manifest) == 4
+    assert set(converted.manifest.index) - set(dropped.manifest.index) == {"00000001_001.png"}
+    assert "Images with four channels: 1; they are left out." in dropped.notes
+    # What a file's pixels are depends on no option.
+    np.testing.assert_array_equal(pixels_of(root, converted.manifest.loc["00000001_001.png", "source"]), GREY)
+
+
+def test_a_file_that_is_no_png_has_not_four_channels(root: Path) -> None:
+    (root / "images" / "00000001_001.png").write_bytes(b"\x89PNG")
+    assert len(Nih(four_channel="drop").read(root).manifest) == 4

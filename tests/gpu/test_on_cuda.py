@@ -26,6 +26,7 @@ from cxrbench.training.batches import Rows, loader
 from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.devices import accelerator_for
 from cxrbench.training.loop import Step, Training
+from cxrbench.training.schedule import cycles_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -126,6 +127,7 @@ def test_a_step_that_overflows_fp16_is_no_step_of_anything():
         spec=spec,
     )
     step = Step(training, accelerator_for("fp16", torch.device(DEVICE)))
+    step.begin_cycle(*cycles_of(spec))
     step.begin_epoch()
     batch = {name: tensor.to(DEVICE) for name, tensor in next(iter(loader(rows, 8))).items()}
     draws = torch.zeros(8, 0, device=DEVICE)

@@ -55,10 +55,11 @@ def test_test_sets_are_never_mixed(boards):
 def test_groups_are_those_of_the_statistics(boards, store):
     board, placed = boards[0], {}
     for entry in entries_of(store):
-        if entry.record["passport"]["id"] == board.passport and entry.replicates:
+        if entry.record["passport"]["id"] == board.passport and entry.estimates:
             values = pd.read_parquet(store.root / entry.record["evaluation"] / "replicates.parquet")
             drawn = values["macro_auc"].to_numpy(np.float64)
-            estimate = Estimate(entry.record["metrics"]["macro_auc"], drawn, "same", FINDINGS)
+            units = entry.record["intervals"]["units"]["macro_auc"]
+            estimate = Estimate(entry.record["metrics"]["macro_auc"], drawn, "same", FINDINGS, units)
             placed.setdefault(entry.record["backbone"], []).append(estimate)
     names = ["good", "twin", "bad"]
     expected = group_systems([placed[name] for name in names])
@@ -173,7 +174,7 @@ def simulated(rng, template, means, seeds, replicates=300):
                 "spec": {**template["spec"], "backbone": {"name": f"{system}"}, "seed": seed},
             }
             column = value + test_error * (0.9 * drawn + 0.4 * own_drawn)
-            entries.append(Entry(record, {"macro_auc": column}, "same"))
+            entries.append(Entry(record, {"macro_auc": Estimate(value, column, "same", FINDINGS)}))
     return entries
 
 

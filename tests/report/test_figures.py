@@ -142,7 +142,7 @@ def test_everything_undefined_is_drawn(tmp_path):
         calibration=undefined(calibration(), "finding", "calibrator"),
         examples=[example(called=(("Mass", np.nan, np.nan),), missed=(("Edema", np.nan, 0.5),))],
     )
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 10
 
 
 def test_tables_may_come_from_their_files(tmp_path):

@@ -46,5 +46,11 @@ def test_the_lowest_draws_stay():
     assert plan.rows.tolist() == [1, 3]
 
 
-def test_val_tune_and_test_stay_as_they_are():
+def test_val_tune_and_test_have_fewer_only_where_the_limit_is_of_the_whole():
+    matrix = labels(("", 12), ("A", 30), ("AB", 10), ("B", 1), ("C", 5))
+    draws = np.random.default_rng(0).random(len(matrix))
+    chosen = matrix[Limit(total_per_class=8).subset(matrix, CLASSES, draws)]
+    assert tuple(chosen.sum(axis=0)) == (10, 10, 5)
+    assert (chosen.sum(axis=1) == 0).sum() == 8
+    assert len(kept(Limit(total_per_class=8), matrix)) == len(matrix)
     assert Limit(no_finding=0, max_per_class=1).subset(labels(("", 5), ("A", 5)), CLASSES, np.zeros(10)).all()

@@ -12,7 +12,9 @@ STUDIES = 1000
 
 @pytest.mark.parametrize("auc", [0.65, 0.9])
 @pytest.mark.parametrize(
-    ("patients", "images", "positives"), [(400, 1.0, 50), (300, 3.0, 150)], ids=["one image", "many images"]
+    ("patients", "images", "positives"),
+    [(400, 1.0, 50), (400, 1.0, 32), (300, 3.0, 60), (300, 3.0, 150)],
+    ids=["one image", "one image, few positives", "many images, few positives", "many images"],
 )
 def test_intervals_of_an_auc_and_of_a_difference_cover(auc, patients, images, positives):
     covered = coverage(Design(auc, patients, images, positives), [by_bootstrap, by_delong], STUDIES)

@@ -6,11 +6,13 @@ import pytest
 from evaluating import CLASSES, TASK, cohort_of
 from sklearn import metrics
 
+from cxrbench.calibrators.vector import Vector
 from cxrbench.decisions.none import NoRule
 from cxrbench.evaluation.figures import overall, per_finding
 from cxrbench.interfaces import OperatingPoint
 from cxrbench.stages import calibrate, evaluate, threshold
 from cxrbench.stages.threshold import Point
+from cxrbench.task import Task
 
 
 def matrices(seed, unknown=0.2, n=120):
@@ -213,6 +215,20 @@ def test_a_finding_with_too_few_of_a_class_keeps_its_raw_probabilities(tmp_path)
     applied = calibrate.apply(Recorder(), state, TASK, logits)
     assert np.array_equal(applied[:, [1, 2]], raw[:, [1, 2]])
     assert (applied[:, [0, 3, 4]] == 0.01).all()
+
+
+@pytest.mark.parametrize(("rarest", "fitted"), [(12, True), (9, False)])
+def test_classes_of_a_single_label_task_are_fitted_together_or_not_at_all(tmp_path, rarest, fitted):
+    task = Task("singlelabel", ("A", "B", "C"))
+    labels = np.eye(3)[np.repeat([0, 1, 2], [60, 40, rarest])]
+    logits = np.random.default_rng(0).normal(size=labels.shape) + 2 * labels
+    ids = [f"i{row}" for row in range(len(labels))]
+    named = pd.Series([f"patient of {image}" for image in ids], index=ids)
+    calibrate.run(tmp_path, Vector(), task, logits, labels, named, 10)
+    assert calibrate.read_state(tmp_path)["fitted"] == [fitted] * 3
+    cross = calibrate.read_tune(tmp_path)
+    np.testing.assert_allclose(cross.sum(axis=1), 1, rtol=1e-6)
+    assert np.allclose(cross, task.probabilities(logits), atol=1e-3) != fitted
 
 
 def test_min_positives_0_still_asks_for_one_of_each_class():

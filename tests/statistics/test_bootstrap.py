@@ -139,7 +139,7 @@ def test_images_of_a_patient_come_along_together():
 def test_a_macro_average_covers_the_same_findings_in_every_replicate():
     values = np.array([[0.8, 0.6, NAN]])
     drawn = np.array([[[0.7, 0.9, NAN], [0.5, NAN, 0.7], [NAN, NAN, 0.5]]])
-    replicates = Replicates(("auc",), ("a", "b", "c"), values, drawn, "x")
+    replicates = Replicates(("auc",), ("a", "b", "c"), values, drawn, "x", np.full(3, np.inf))
     macro = replicates.macro("auc")
     assert macro.findings == ("a", "b")
     assert macro.value == pytest.approx(0.7)
@@ -159,3 +159,20 @@ def test_replicates_are_stored_and_read(tmp_path):
     assert (read.metrics, read.findings, read.seed) == (written.metrics, written.findings, resamples.identity)
     np.testing.assert_array_equal(read.values, written.values)
     np.testing.assert_array_equal(read.replicates, written.replicates.astype(np.float32))
+
+
+def test_units_are_the_patients_of_the_scarcer_side():
+    patients = ["a", "a", "b", "c", "c", "d"]
+    labels = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 0], [0, NAN, 0], [0, NAN, 0]])
+    assert Resamples(patients, "x", 1).units(labels).tolist() == [1, 2, 0]
+
+
+def test_a_mean_over_findings_has_the_units_of_those_that_vary():
+    drawn = np.random.default_rng(0).normal(size=(1, 3, 20_000)) * np.array([1.0, 1.0, 0.001])[:, None]
+    units = np.array([31.0, 31.0, 5.0])
+    replicates = Replicates(("auc",), ("a", "b", "c"), np.zeros((1, 3)), drawn, "x", units)
+    # Two equal variances with 30 degrees of freedom each have 60 together.
+    assert replicates.macro("auc", ["a", "b"]).units == pytest.approx(61, rel=0.01)
+    assert replicates.macro("auc").units == pytest.approx(61, rel=0.01)
+    assert replicates.macro("auc", ["a"]).units == pytest.approx(31)
+    assert replicates.finding("auc", "a").units == 31

@@ -120,3 +120,12 @@ def test_what_has_no_answer_is_nan():
 @pytest.mark.parametrize(("value", "expected"), [(0.1, 0.0), (0.9, 1.0)])
 def test_probabilities_all_on_one_side_of_the_source(value, expected):
     assert estimate_prevalence(np.full((5, 1), value), [0.5])[0] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.05])
+def test_the_estimate_magnifies_what_is_off_in_the_mean(spread):
+    source, off = 0.3, 0.0005
+    p = np.random.default_rng(0).normal(size=(20_000, 1))
+    p = source + off + spread * (p - p.mean()) / p.std()
+    expected = off * source * (1 - source) / spread**2
+    assert estimate_prevalence(p, [source])[0] - source == pytest.approx(expected, rel=0.1)

@@ -13,7 +13,11 @@ from cxrbench.augmentations.four_class import FourClassAugmentation
 from cxrbench.augmentations.fpn_fusion import FpnFusionAugmentation
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
+from cxrbench.backbones.fused_cnn import FusedCnn
+from cxrbench.backbones.prior import Prior
+from cxrbench.backbones.scratch_cnn import ScratchCnnA, ScratchCnnB
 from cxrbench.backbones.timm_network import TimmNetwork
+from cxrbench.backbones.torchvision_network import TorchvisionNetwork
 from cxrbench.calibrators.beta import Beta
 from cxrbench.calibrators.isotonic import Isotonic
 from cxrbench.calibrators.none import NoCalibrator
@@ -24,14 +28,18 @@ from cxrbench.calibrators.vector import Vector
 from cxrbench.datasets.manifest_csv import ManifestCsv
 from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
+from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
+from cxrbench.heads.transition import TransitionHead
 from cxrbench.interfaces import (
     Augmentation,
     Backbone,
     Calibrator,
     Dataset,
     DecisionRule,
+    FeatureBackbone,
     Head,
     Loss,
     Preprocessing,
@@ -41,7 +49,9 @@ from cxrbench.interfaces import (
     ThresholdStrategy,
 )
 from cxrbench.losses.asymmetric import Asymmetric
+from cxrbench.losses.batch_balanced import BatchBalanced
 from cxrbench.losses.bce import Bce
+from cxrbench.losses.cross_entropy import CrossEntropy
 from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
 from cxrbench.plugins import load_plugins
@@ -49,11 +59,14 @@ from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
 from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
+from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
 from cxrbench.tasks.findings import Findings
+from cxrbench.tasks.single_label import SingleLabel
+from cxrbench.tasks.with_no_finding import WithNoFinding
 from cxrbench.thresholds.argmax import Argmax
 from cxrbench.thresholds.cost import Cost
 from cxrbench.thresholds.dynamic import Dynamic
@@ -74,8 +87,22 @@ AUGMENTATIONS: tuple[Callable[..., Augmentation], ...] = (
     FourClassAugmentation,
 )
 DATASETS: tuple[Callable[..., Dataset], ...] = (Phantom, Nih, ManifestCsv)
-BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, TimmNetwork)
-LOSSES: tuple[Callable[..., Loss], ...] = (Bce, WeightedBce, Focal, Asymmetric)
+WITH_FEATURES: tuple[Callable[..., FeatureBackbone], ...] = (
+    TimmNetwork,
+    TorchvisionNetwork,
+    ScratchCnnA,
+    ScratchCnnB,
+    FusedCnn,
+)
+BACKBONES: tuple[Callable[..., Backbone], ...] = (DensenetFpn, Prior, *WITH_FEATURES)
+LOSSES: tuple[Callable[..., Loss], ...] = (
+    Bce,
+    WeightedBce,
+    BatchBalanced,
+    Focal,
+    Asymmetric,
+    CrossEntropy,
+)
 CALIBRATORS: tuple[Callable[..., Calibrator], ...] = (
     NoCalibrator,
     Temperature,
@@ -98,10 +125,10 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
     Argmax,
 )
 
-TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings,)
-RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer,)
-HEADS: tuple[Callable[..., Head], ...] = (OwnHead,)
-RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule,)
+TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
+RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
+HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
+RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from cxrbench.decoding import grey_image
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import sha256
 from cxrbench.findings import NIH_FINDINGS, NO_FINDING, canonical_finding
+from cxrbench.png import HEADER_BYTES, channels
+from cxrbench.sources import read_start
 from cxrbench.task import Task
 
 if TYPE_CHECKING:
@@ -48,9 +50,13 @@ class Nih:
         lists: a folder, below the data root or absolute, of ``train_list.txt``, ``val_list.txt`` and
             ``test_list.txt`` whose lines are an image and 14 zeros or ones: roles and labels come from
             them, and there is no tune role. Empty: the official lists, and the labels of the label table.
+        four_channel: what is done with the few PNGs that hold red, green, blue and opacity: ``convert`` makes
+            grey of them, as of any image; ``drop`` leaves them out, as some published work does. They are
+            told by the header of each file.
     """
 
     lists: str = ""
+    four_channel: Literal["convert", "drop"] = "convert"
 
     def recommend(self) -> Mapping[str, object]:
         """Fine-tuning from ImageNet at 224 pixels; thresholds on val where the lists have no tune role."""
@@ -76,6 +82,10 @@ class Nih:
         lists = labelled_lists(root / self.lists, odd) if self.lists else official_lists(table_path.parent)
         rows = _label_rows(table_path, odd)
         sources = image_sources(root)
+        if self.four_channel == "drop":
+            four = {name for name, source in sources.items() if _has_four_channels(root, source)}
+            odd.add("four_channel_images", four, "Images with four channels: {}; they are left out.")
+            sources = {name: source for name, source in sources.items() if name not in four}
 
         # Plain sets of plain lists: on text, pandas' isin takes seconds, and its iteration 20 times tolist().
         listed, known = set(lists.official.index.tolist()), set(rows["image"].tolist())
@@ -125,6 +135,10 @@ class Nih:
             DamagedImageError: the content is not an image, or not the whole of it.
         """
         return grey_image(content or b"", image_id)
+
+
+def _has_four_channels(root: Path, source: str) -> bool:
+    return channels(read_start(root, source, HEADER_BYTES)) == 4
 
 
 def _label_rows(path: Path, odd: Oddities) -> pd.DataFrame:
