@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_PLAIN = {str, int, bool, type(None)}
+
 
 def canonical_json(value: object) -> str:
     """The one JSON text of a value: sorted keys, no blanks, NaN as null."""
@@ -26,6 +28,10 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        # Of long columns of tables, a call for each cell would take seconds. A finite sum has finite terms.
+        kinds = set(map(type, value))
+        if kinds <= _PLAIN or (kinds == {float} and math.isfinite(sum(value))):
+            return list(value)
         return [jsonable(item) for item in value]
     if hasattr(value, "tolist"):
         return jsonable(value.tolist())

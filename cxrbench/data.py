@@ -136,13 +136,15 @@ class Data:
         """The step that holds a role's labels; its key follows from their content."""
         return self._label_steps[role]
 
-    def publish(self) -> None:
+    def publish(self, *also: Role) -> None:
         """Put the manifest and each role's labels into the store, where they are not there yet.
+
+        Roles without images have none to be put there, but for those that are ``also`` read.
 
         Where labels decided which images are left or which role they have, that is logged as a read.
         """
         self._store.ensure(self.manifest_step, self._write_manifest)
-        for role in (role for role in ROLES if (self.roles == role).any()):
+        for role in (role for role in ROLES if role in also or (self.roles == role).any()):
             step = self._label_steps[role]
             self._store.ensure(step, partial(self._write_labels, role))
             for reader, purpose in self._readers_before():
@@ -272,6 +274,11 @@ class Data:
         return self.name, str(self._root.resolve())
 
     @property
+    def has_images(self) -> bool:
+        """Whether its images can be looked at: they have files, or are drawn."""
+        return self._collection.drawn or bool((self.manifest["source"] != "").any())
+
+    @property
     def root(self) -> Path | None:
         """The folder that sources are relative to."""
         return self._root
@@ -327,7 +334,7 @@ class Data:
 def _hash_frame(frame: pd.DataFrame) -> str:
     """A hash of a table's index, columns and values, whatever its row order was before."""
     parts = [list(map(str, frame.columns)), list(frame.index)]
-    parts += [
-        [None if pd.isna(value) else value for value in frame[column].tolist()] for column in frame.columns
-    ]
+    for column in frame.columns:
+        cells = zip(frame[column].tolist(), frame[column].notna().tolist(), strict=True)
+        parts.append([value if known else None for value, known in cells])
     return digest(parts)

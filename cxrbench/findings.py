@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 NIH_FINDINGS = (
     "Atelectasis",
     "Cardiomegaly",
@@ -45,3 +47,9 @@ _BY_FOLDED = {finding.casefold(): finding for finding in NIH_FINDINGS} | _ALIASE
 def canonical_finding(text: str) -> str | None:
     """The NIH name of a finding as spelled in ``text``, or None where it is none of the fourteen."""
     return _BY_FOLDED.get(text.strip().casefold().replace(" ", "_").replace("-", "_"))
+
+
+def class_of(text: str, classes: Sequence[str]) -> str | None:
+    """The one of these classes that a spelling means, whatever its case, or None."""
+    by_folded = {name.casefold(): name for name in classes}
+    return by_folded.get(text.casefold()) or by_folded.get((canonical_finding(text) or "").casefold())

@@ -15,9 +15,11 @@ from cxrbench.errors import CxrbenchError, UsageError, sentence
 from cxrbench.files import write_text
 from cxrbench.options import Use, parse_uses
 from cxrbench.registry import KINDS, Registry
+from cxrbench.scores.spec import ScoreSpec
 from cxrbench.specs import RunSpec, TrainingSpec, check, differing_options, resolve
 
 T = TypeVar("T")
+S = TypeVar("S", RunSpec, ScoreSpec)
 
 ONE_A_CALL = ("dataset", "exclude", "labels")
 """What all cells of a call share: its data."""
@@ -32,8 +34,10 @@ come in this order, the last varying fastest. ``cycles`` is a list by nature."""
 _COMPONENTS = (*KINDS, "test_dataset")
 
 
-def described(spec: RunSpec, registry: Registry) -> dict[str, Any]:
+def described(spec: RunSpec | ScoreSpec, registry: Registry) -> dict[str, Any]:
     """A cell as JSON, with the same names that a run has."""
+    if isinstance(spec, ScoreSpec):
+        return spec.described(registry)
     return {
         **spec.names(),
         "options": differing_options(spec, registry),
@@ -54,7 +58,7 @@ class Failure:
         trace: the traceback.
     """
 
-    spec: RunSpec
+    spec: RunSpec | ScoreSpec
     cell: dict[str, Any]
     reason: str
     trace: str
@@ -221,10 +225,10 @@ def _changed(cell: Mapping[str, Any], changes: Sequence[_Change]) -> dict[str, A
 
 
 def run_cells(
-    specs: Sequence[RunSpec],
+    specs: Sequence[S],
     registry: Registry,
-    make: Callable[[RunSpec], T],
-    do: Callable[[int, RunSpec, T], None],
+    make: Callable[[S], T],
+    do: Callable[[int, S, T], None],
     failed: Callable[[Failure], None],
 ) -> None:
     """Make a job of each cell, then do the jobs one after another; one that fails does not stop the others.
@@ -244,7 +248,7 @@ def run_cells(
     """
 
     @contextmanager
-    def alone(spec: RunSpec, *refusals: type[Exception]) -> Iterator[None]:
+    def alone(spec: S, *refusals: type[Exception]) -> Iterator[None]:
         # The second of the two places where any exception is met: the other cells' work must not be
         # lost to one cell's fault. The traceback is kept.
         try:

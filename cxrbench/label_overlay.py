@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pandas as pd
 from cxrbench.datasets.tables import text_cells
 from cxrbench.errors import UsageError
 from cxrbench.files import sha256
-from cxrbench.findings import NO_FINDING, canonical_finding
+from cxrbench.findings import NO_FINDING, class_of
 from cxrbench.task import Task
 
 _ID = ("image_id", "Image Index", "Image ID")
@@ -103,7 +102,7 @@ class LabelOverlay:
         columns: dict[str, str] = {}
         ignored = []
         for name in map(str, self.table):
-            found = _class_of(name, task.classes)
+            found = class_of(name, task.classes)
             if found is None:
                 ignored += [name] if name != _STRING else []
             elif found in columns:
@@ -135,7 +134,7 @@ class LabelOverlay:
             if not string:
                 continue
             parts = {part.strip() for part in string.split("|")}
-            found = {_class_of(part, task.classes) for part in parts - {NO_FINDING}}
+            found = {class_of(part, task.classes) for part in parts - {NO_FINDING}}
             if None in found:
                 raise UsageError(
                     f"{self.name} has the label '{string}'; the classes are {', '.join(task.classes)}."
@@ -144,9 +143,3 @@ class LabelOverlay:
             rows[string] = [float(name in found) for name in task.classes]
         values = [rows[string] for string in self.table[_STRING]]
         return pd.DataFrame(values, index=self.table.index, columns=list(task.classes), dtype="float64")
-
-
-def _class_of(text: str, classes: Sequence[str]) -> str | None:
-    """The class that a spelling means, or None."""
-    by_folded = {name.casefold(): name for name in classes}
-    return by_folded.get(text.casefold()) or by_folded.get((canonical_finding(text) or "").casefold())

@@ -9,6 +9,7 @@ from cxrbench.cli.lazy import lazy_group
 
 _COMMANDS = {
     "run": "cxrbench.cli.run:run",
+    "score": "cxrbench.cli.score:score",
     "recipes": "cxrbench.cli.recipes:recipes",
     "tune": "cxrbench.cli.tune:tune",
     "list": "cxrbench.cli.listing:list_components",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cxrbench.cli.cells import do_cells
 from cxrbench.cli.common import F, Output, common, complete_components, complete_recipes, results_option
 from cxrbench.cli.data_options import NAME, data_options
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cxrbench.plan import Plan
     from cxrbench.specs import RunSpec
     from cxrbench.training.devices import DeviceName
-    from cxrbench.workflow import Job, Workflow
+    from cxrbench.workflow import Workflow
 
 _EPILOG = """
 Example: cxrbench run --backbone densenet_fpn --thresholds youden,dynamic:min_precision=0.4 --seed 0,1,2
@@ -163,59 +163,7 @@ def run(
     if dry_run:
         _plan(workflow, specs, output)
     else:
-        _do(workflow, specs, output)
-
-
-def _do(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:
-    from cxrbench.grid import described, run_cells
-    from cxrbench.records import read_record
-    from cxrbench.report.names import apart
-    from cxrbench.report.systems import systems_of
-    from cxrbench.report.tables import failures_table, run_details, summary
-
-    _, names = apart([described(spec, workflow.registry) for spec in specs])
-    records: list[dict[str, Any]] = []
-    failures: list[dict[str, Any]] = []
-    started, reused = time.monotonic(), 0
-    say = output.reporter.say
-
-    def do(place: int, spec: RunSpec, job: Job) -> None:
-        nonlocal reused
-        if len(specs) > 1:
-            say(f"cell {place} of {len(specs)}: {names[place - 1]}")
-        done_before = job.is_done
-        artifact = job.do()
-        records.append(read_record(artifact))
-        reused += done_before
-        state = "already done, nothing to do" if done_before else "done"
-        say(f"{state}: {artifact.folder}")
-
-    def failed(failure: Failure) -> None:
-        path = failure.write(workflow.store.root / "failures")
-        failures.append({**failure.record(), "trace_file": str(path)})
-        output.reporter.error(failure.trace if output.debug else failure.reason)
-
-    run_cells(specs, workflow.registry, workflow.job, do, failed)
-    if len(specs) > 1:
-        say(
-            f"{len(specs)} cells in {time.monotonic() - started:.0f} s: {workflow.trainings} networks "
-            f"trained, {reused} runs already done, {len(failures)} failed"
-        )
-    output.document(
-        {
-            "trainings": workflow.trainings,
-            "runs": records,
-            "systems": systems_of(records),
-            "failed": failures,
-        }
-    )
-    if len(records) == 1:
-        output.show(*run_details(records[0]))
-    elif records:
-        output.show(*summary(records))
-    if failures:
-        output.show(*failures_table(failures))
-        raise SystemExit(1)
+        do_cells(workflow, specs, output)
 
 
 def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:

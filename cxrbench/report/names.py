@@ -7,9 +7,12 @@ from typing import Any
 
 from cxrbench.options import Use
 from cxrbench.registry import KINDS
+from cxrbench.report.systems import SETTINGS_OF_FILES
+from cxrbench.scores.spec import JUDGING
 from cxrbench.specs import RunSpec
 
 _TOLD = (
+    "system",
     "split",
     "task",
     "sampler",
@@ -26,6 +29,7 @@ _TOLD = (
     "relabelled_by",
     "seed",
     "tune",
+    "tune_from",
 )
 """Told of every run; the other settings only where they differ."""
 
@@ -41,6 +45,8 @@ _UNSAID = {
     ("averaged", "1"),
     ("relabelled_by", "0"),
     ("tune", "tune"),
+    ("tune_from", "file"),
+    ("tune_from", "roles"),
 }
 """What goes without saying where runs do not differ in it."""
 
@@ -48,9 +54,14 @@ _WORDS = {
     **{(kind, ""): "{}" for kind in ("backbone", "loss", "calibrator", "thresholds")},
     ("calibrator", "none"): "uncalibrated",
     ("patient_data", "shuffled"): "shuffled patient data",
+    ("system", ""): "system {}",
     ("averaged", ""): "average of {}",
     ("relabelled_by", ""): "relabelled by {}",
     ("seed", ""): "seed {}",
+    ("tune_from", "none"): "fitted on nothing",
+    ("tune_from", "test_patients"): "tune from test: half of its patients",
+    ("tune_from", "file"): "tune from a file of its own",
+    ("tune_from", "roles"): "tune by the labels' table",
     ("tune", ""): "fitted on {}",
 }
 """How a setting is told, by name and (empty for any) value; otherwise it is ``name=value``."""
@@ -95,7 +106,13 @@ def apart(records: Sequence[Mapping[str, Any]], *, seeds: bool = True) -> tuple[
     """
     told = tuple(name for name in _TOLD if seeds or name != "seed")
     settings = [_settings(record) for record in records]
-    differing = [name for name in settings[0] if len({each[name] for each in settings}) > 1]
+    # What only some have, such as the loss beside scores that others made, is told where it is told of all.
+    every = dict.fromkeys(name for each in settings for name in each)
+    differing = [
+        name
+        for name in every
+        if len({each.get(name) for each in settings if name in _TOLD or name in each}) > 1
+    ]
     if not differing:
         return "", [_told(each, told) for each in settings]
     # In the order of the command's answer: components as they are told, then the others.
@@ -111,7 +128,7 @@ def _told(
     return ", ".join(
         _WORDS.get((name, settings[name]), _WORDS.get((name, ""), f"{name}={{}}")).format(settings[name])
         for name in names
-        if (name, settings[name]) not in unsaid
+        if name in settings and (name, settings[name]) not in unsaid
     )
 
 
@@ -123,7 +140,15 @@ def _cycle(cycle: Mapping[str, Any]) -> str:
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, str]:
-    """All that a run was told, flat, in the order of the spec; what an old record lacks is at its default."""
+    """All that a run was told, flat, in the order of the spec; what an old record lacks is at its default.
+
+    A run of scores that others made has the settings of judging alone, and its system's name.
+    """
+    if record.get("source") == "scored":
+        spec = {name: value for name, value in record["spec"].items() if name not in SETTINGS_OF_FILES}
+        for kind in JUDGING:
+            spec[kind] = Use(name=spec[kind]["name"], options=record["options"][kind])
+        return {name: str(value) for name, value in spec.items()}
     spec = {**RunSpec().model_dump(mode="json"), **record["spec"]}
     training = {**RunSpec().training.model_dump(mode="json"), **spec.pop("training")}
     for kind in KINDS:

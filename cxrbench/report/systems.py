@@ -23,7 +23,9 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     shared = ("dataset", "backbone", "loss", "calibrator", "thresholds", "options", "tune", "passport")
     return [
         {
-            **{name: group[0][name] for name in shared},
+            **{name: group[0].get(name) for name in shared},
+            "source": group[0].get("source", "network"),
+            "system": group[0].get("system"),
             "test_dataset": group[0].get("test_dataset"),
             "spec": _spec(group[0]),
             "seeds": [record["seed"] for record in group],

@@ -249,8 +249,9 @@ def _caption(record: Mapping[str, Any]) -> str:
         here, listed = passport["images"]["test"], record["listed"].get("test", 0)
     part = f"{here:,} of {listed:,} listed images; " if here < listed else ""
     test = f"{passport['images']['test']:,} images of {passport['patients']['test']:,} patients"
+    split = f"; roles: {passport['split']}" if record.get("source") == "scored" else ""
     return (
-        f"{part}test: {test}; labels {passport['label_version']}; passport {passport['id']}{leak}. "
+        f"{part}test: {test}{split}; labels {passport['label_version']}; passport {passport['id']}{leak}. "
         f"Averages over findings are macro{few}.{_unmapped(record)}"
     )
 
@@ -360,10 +361,9 @@ def _subgroups(record: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _files(record: Mapping[str, Any]) -> Text:
-    passport = record["passport"]
-    return Text(
-        f"network: {record['parameters']:,} parameters, trained in {record['training_seconds']:.0f} s; "
-        f"thresholds fitted on {record['tune']} ({passport['images'][record['tune']]:,} images)\n"
-        f"run:     {record['path']}\n"
-        "Not for clinical use."
-    )
+    fitted = f"{record['tune']} ({record['passport']['images'][record['tune']]:,} images)"
+    if record.get("source") == "scored":
+        made = f"system:  {record['system']}, scored from {' and '.join(record['files'])}"
+    else:
+        made = f"network: {record['parameters']:,} parameters, trained in {record['training_seconds']:.0f} s"
+    return Text(f"{made}; thresholds fitted on {fitted}\nrun:     {record['path']}\nNot for clinical use.")

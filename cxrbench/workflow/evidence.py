@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from cxrbench.interfaces import Calibrator, DecisionRule, ThresholdStrategy
 from cxrbench.options import Use, make
 from cxrbench.predictions import Predictions
 from cxrbench.registry import Registry
+from cxrbench.report.figures import Example
 from cxrbench.roles import Role
 from cxrbench.stages import calibrate, evaluate, publish, threshold
 from cxrbench.steps import Judged, Steps, evidence_steps
@@ -88,29 +89,39 @@ class Evidence:
         self._store.ensure(steps.threshold, partial(self._threshold, steps))
         self._store.ensure(steps.evaluation, partial(self._evaluate, steps))
 
-    def publish(self, folder: Path, steps: Steps, origin: publish.Origin, data: Mapping[str, Any]) -> None:
-        """Write the run's folder; ``data`` is what the record says of it."""
+    def publish(
+        self,
+        folder: Path,
+        steps: Steps,
+        origin: publish.Origin,
+        data: Mapping[str, Any],
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Write the run's folder; ``data`` is what the record says of it, ``notes`` are this run's own."""
         publish.run(
             folder,
             run_id=steps.run.name,
             origin=origin,
             data=data,
             listed=self._test.listed,
-            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes])),
+            notes=tuple(dict.fromkeys([*self._data.notes, *self._test.notes, *notes])),
             not_in_test=unmapped(self._data.task.classes, self._test.task.classes),
             not_trained=unmapped(self._test.classes, self._data.task.classes),
             prediction=self._store.read(steps.predictions["test"].id),
             threshold=self._store.read(steps.threshold.id),
             evaluation=self._store.read(steps.evaluation.id),
             artifacts=[step.id for step in steps.in_order()[:-1]],
-            examples=publish.examples_of(
-                self._test,
-                self._tested.example,
-                self._test.labels("test", steps.run.id, "evaluate"),
-                evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
-                evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
-                threshold.read_points(self._store.read(steps.threshold.id).folder),
-            ),
+            examples=self._examples(steps) if self._test.has_images else [],
+        )
+
+    def _examples(self, steps: Steps) -> list[Example]:
+        return publish.examples_of(
+            self._test,
+            self._tested.example,
+            self._test.labels("test", steps.run.id, "evaluate"),
+            evaluate.read_probabilities(self._store.read(steps.evaluation.id).folder),
+            evaluate.read_decisions(self._store.read(steps.evaluation.id).folder),
+            threshold.read_points(self._store.read(steps.threshold.id).folder),
         )
 
     def _data_of(self, role: Role) -> Data:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -64,52 +65,7 @@ class ManifestCsv:
         """
         root = self._root(root)
         told, path = self._told(root)
-        table, odd = read_text_table(path), Oddities()
-        columns = found_columns(told.columns, table.columns, path)
-        if "image" not in columns:
-            raise UsageError(f"The table {path} has no column of images; name it in the TOML, columns.image.")
-        complete = (table[[columns[kind] for kind in ("image", "patient") if kind in columns]] != "").all(
-            axis=1
-        )
-        odd.add(
-            "incomplete_rows",
-            (table[columns["image"]][n] or f"row {n + 2}" for n in table.index[~complete]),
-            "Rows without image or patient: {}; they are left out.",
-        )
-        table = _with_role(table[complete], columns, odd)
-        image = _paths(table[columns["image"]], told, path)
-        here = image.isin(_present(root, image)).to_numpy()
-        if not here.any():
-            raise CxrbenchError(
-                f"None of the {len(here):,} images of {path} is below {root}; correct --data-root."
-            )
-        if not here.all():
-            odd.notes.append(f"{here.sum():,} of the {len(here):,} rows' images are here.")
-        official, role = _roles(table, columns, told, path, odd)
-        listed = {name: int((official == name).sum()) for name in ("train_val", "test")}
-        labels = read_labels(table, columns, told, path, odd)
-        facts = _facts(table, columns, told, odd).assign(official=official, role=role, source=image)
-        facts, labels, image = facts[here], labels[here], image[here]
-        ids = pd.Index(image, name="image_id", dtype="str")
-        if "patient" not in columns:
-            facts["patient_id"] = ids
-        conflicting = add_repeated_rows(
-            odd, ids, pd.Series(map(np.ndarray.tobytes, labels.to_numpy())), facts
-        )
-        labels = labels.set_axis(ids)
-        labels.loc[ids.isin(list(conflicting))] = np.nan
-        first = ~ids.duplicated()
-        return Collection(
-            name=told.name or path.stem,
-            task=Task(told.task, tuple(labels.columns)),
-            manifest=facts.set_axis(ids)[first],
-            labels=labels[first],
-            boxes=no_boxes(),
-            label_version=told.label_version or f"{path.name} {sha256(path)[:12]}",
-            listed=listed if any(listed.values()) else {},
-            notes=tuple(odd.notes),
-            problems=tuple(odd.problems),
-        )
+        return manifest_images(told, path, partial(_require_present, root, path))
 
     def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """The image as greyscale ``[height, width]`` at its own size (:func:`cxrbench.decoding.grey_image`).
@@ -141,6 +97,64 @@ class ManifestCsv:
             raise UsageError(f'{config} names no table; give it table = "FILE.csv".')
         path = next((p for p in (root / name, config.parent / name) if p.is_file()), root / name)
         return told.model_copy(update={"uncertain": self.uncertain or told.uncertain}), path
+
+
+def manifest_images(
+    told: ColumnMap, path: Path, present: Callable[[pd.Series[str]], NDArray[np.bool_]]
+) -> Collection:
+    """The images of a table; ``present`` says of their sources which are to be used.
+
+    Raises:
+        UsageError: the TOML file does not fit the table.
+        CxrbenchError: the table is missing or damaged, or as ``present`` raises.
+    """
+    table, odd = read_text_table(path), Oddities()
+    columns = found_columns(told.columns, table.columns, path)
+    if "image" not in columns:
+        raise UsageError(f"The table {path} has no column of images; name it in the TOML, columns.image.")
+    complete = (table[[columns[kind] for kind in ("image", "patient") if kind in columns]] != "").all(axis=1)
+    odd.add(
+        "incomplete_rows",
+        (table[columns["image"]][n] or f"row {n + 2}" for n in table.index[~complete]),
+        "Rows without image or patient: {}; they are left out.",
+    )
+    table = _with_role(table[complete], columns, odd)
+    image = _paths(table[columns["image"]], told, path)
+    here = present(image)
+    if not here.all():
+        odd.notes.append(f"{here.sum():,} of the {len(here):,} rows' images are here.")
+    official, role = _roles(table, columns, told, path, odd)
+    listed = {name: int((official == name).sum()) for name in ("train_val", "test")}
+    labels = read_labels(table, columns, told, path, odd)
+    facts = _facts(table, columns, told, odd).assign(official=official, role=role, source=image)
+    facts, labels, image = facts[here], labels[here], image[here]
+    ids = pd.Index(image, name="image_id", dtype="str")
+    if "patient" not in columns:
+        facts["patient_id"] = ids
+    conflicting = add_repeated_rows(odd, ids, pd.Series(map(np.ndarray.tobytes, labels.to_numpy())), facts)
+    labels = labels.set_axis(ids)
+    labels.loc[ids.isin(list(conflicting))] = np.nan
+    first = ~ids.duplicated()
+    return Collection(
+        name=told.name or path.stem,
+        task=Task(told.task, tuple(labels.columns)),
+        manifest=facts.set_axis(ids)[first],
+        labels=labels[first],
+        boxes=no_boxes(),
+        label_version=told.label_version or f"{path.name} {sha256(path)[:12]}",
+        listed=listed if any(listed.values()) else {},
+        notes=tuple(odd.notes),
+        problems=tuple(odd.problems),
+    )
+
+
+def _require_present(root: Path, table: Path, sources: pd.Series[str]) -> NDArray[np.bool_]:
+    here = sources.isin(_present(root, sources)).to_numpy()
+    if not here.any():
+        raise CxrbenchError(
+            f"None of the {len(here):,} images of {table} is below {root}; correct --data-root."
+        )
+    return here
 
 
 def _paths(texts: pd.Series[str], told: ColumnMap, path: Path) -> pd.Series[str]:

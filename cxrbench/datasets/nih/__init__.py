@@ -100,33 +100,8 @@ class Nih:
             raise CxrbenchError(f"None of the images that the lists in {root} name is there; {LAYOUT}.")
         if len(here) < len(listed):
             odd.notes.insert(0, f"{len(here):,} of the {len(listed):,} listed images are here.")
-        rows = rows[rows["image"].map(here.__contains__)].sort_values("image", kind="stable")
-        rows = rows.assign(age=_ages(rows, odd))
-        labels, rows = _labels(rows, lists, odd)
-        ids = labels.index
-        used = {image_id: sources[image_id] for image_id in ids.tolist()}
-        return Collection(
-            name="NIH ChestX-ray14",
-            task=Task("multilabel", NIH_FINDINGS),
-            manifest=pd.DataFrame(
-                {
-                    "patient_id": rows["patient"],
-                    "age": rows["age"],
-                    "sex": known_or_none(rows["sex"], {"m": "M", "f": "F"}),
-                    "view": known_or_none(rows["view"], {"pa": "PA", "ap": "AP"}),
-                    "official": lists.official.loc[ids],
-                    "role": lists.role.loc[ids],
-                    "source": pd.Series(used, dtype="str"),
-                },
-                index=ids,
-            ),
-            labels=labels,
-            boxes=read_boxes(table_path.parent / BOX_TABLE, ids),
-            label_version=lists.version or f"{table_path.name} {sha256(table_path)[:12]}",
-            listed=lists.listed,
-            notes=tuple(odd.notes),
-            problems=tuple(odd.problems),
-        )
+        rows = rows[rows["image"].map(here.__contains__)]
+        return _collection(table_path, rows, lists, sources, odd)
 
     def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
         """The image as greyscale ``[height, width]`` at its own size (:func:`cxrbench.decoding.grey_image`).
@@ -135,6 +110,60 @@ class Nih:
             DamagedImageError: the content is not an image, or not the whole of it.
         """
         return grey_image(content or b"", image_id)
+
+
+def labelled_images(table: Path, lists: Lists | None = None) -> Collection:
+    """All images of a label table, whether their files are at hand or not; none has a source.
+
+    Args:
+        table: as NIH publishes it.
+        lists: the official lists, where they are to tell what is test; images in neither are left out.
+
+    Raises:
+        CxrbenchError: the table is missing or not what it should be.
+    """
+    odd = Oddities()
+    rows = _label_rows(table, odd)
+    if lists is None:
+        nothing = pd.Series([], index=pd.Index([], dtype="str"), dtype=object)
+        lists = Lists(nothing, nothing)
+    else:
+        rows = rows[rows["image"].map(set(lists.official.index).__contains__)]
+    return _collection(table, rows, lists, {}, odd)
+
+
+def _collection(
+    table_path: Path, rows: pd.DataFrame, lists: Lists, sources: Mapping[str, str], odd: Oddities
+) -> Collection:
+    """The images of these rows of the label table."""
+    rows = rows.sort_values("image", kind="stable")
+    rows = rows.assign(age=_ages(rows, odd))
+    labels, rows = _labels(rows, lists, odd)
+    ids = labels.index
+    return Collection(
+        name="NIH ChestX-ray14",
+        task=Task("multilabel", NIH_FINDINGS),
+        manifest=pd.DataFrame(
+            {
+                "patient_id": rows["patient"],
+                "age": rows["age"],
+                "sex": known_or_none(rows["sex"], {"m": "M", "f": "F"}),
+                "view": known_or_none(rows["view"], {"pa": "PA", "ap": "AP"}),
+                "official": lists.official.reindex(ids),
+                "role": lists.role.reindex(ids),
+                "source": pd.Series(
+                    {image_id: sources.get(image_id, "") for image_id in ids.tolist()}, dtype="str"
+                ),
+            },
+            index=ids,
+        ),
+        labels=labels,
+        boxes=read_boxes(table_path.parent / BOX_TABLE, ids),
+        label_version=lists.version or f"{table_path.name} {sha256(table_path)[:12]}",
+        listed=lists.listed,
+        notes=tuple(odd.notes),
+        problems=tuple(odd.problems),
+    )
 
 
 def _has_four_channels(root: Path, source: str) -> bool:
