@@ -33,8 +33,8 @@ def compare(runs: tuple[str, ...], csv_file: Path | None, results: Path, output:
     from cxrbench.comparing.paired import compare as compared
     from cxrbench.comparing.stored import StoredRun
     from cxrbench.files import write_text
+    from cxrbench.records import read_record
     from cxrbench.report.comparison_table import comparison_tables
-    from cxrbench.stages.publish import read_record
     from cxrbench.store import Store
 
     store = Store(results, output.reporter, create=False)

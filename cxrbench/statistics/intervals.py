@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -84,7 +84,7 @@ def percentile_bounds(
     tail = np.full(defined.shape, (1 - level) / 2)
     few = np.isfinite(count) & (count > 1)
     of = count[few]
-    tail[few] = stats.norm.sf(np.sqrt(of / (of - 1)) * stats.t.ppf((1 + level) / 2, of - 1))
+    tail[few] = special.ndtr(-np.sqrt(of / (of - 1)) * special.stdtrit(of - 1, (1 + level) / 2))
 
     def quantile(share: FloatArray) -> FloatArray:
         place = share * np.maximum(defined - 1, 0)
@@ -119,4 +119,4 @@ def logit_interval(estimate: float, variance: float, level: float = 0.95) -> Int
 
 
 def _quantile(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(special.ndtri((1 + level) / 2))
