@@ -18,11 +18,11 @@ from cxrbench.evaluation.sanity import check_leaks
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.findings import NO_FINDING
 from cxrbench.options import Use
+from cxrbench.predictions import read_seconds
 from cxrbench.records import SCHEMA_VERSION
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
-from cxrbench.stages import predict
 from cxrbench.stages.threshold import Point
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
@@ -121,7 +121,7 @@ def run(
             **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
-            "prediction_seconds": predict.read_seconds(prediction.folder),
+            "prediction_seconds": read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
             "evaluation": f"artifacts/{evaluation.id}",
