@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import read_json
 from cxrbench.task import Task
 
 if TYPE_CHECKING:
@@ -89,3 +90,9 @@ class Predictions:
             raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
         task = Task(meta["task"], tuple(meta["classes"]))
         return cls(task, table.to_pandas().set_index("image_id"))
+
+
+def read_seconds(folder: Path) -> float | None:
+    """How long the predictions took; None where an older cxrbench made them and did not say."""
+    path = folder / "prediction.json"
+    return float(read_json(path)["seconds"]) if path.exists() else None

@@ -241,15 +241,16 @@ class Store:
         artifacts = sorted(self.root.glob("artifacts/*/*/artifact.json"))
         return [
             *(f"{path.parent.parent.name}/{path.parent.name}" for path in artifacts),
-            *(f"{RUN_STAGE}/{name}" for name in self._run_names()),
+            *(f"{RUN_STAGE}/{name}" for name in self.run_names()),
         ]
 
-    def _run_names(self) -> list[str]:
+    def run_names(self) -> list[str]:
+        """The name of every run, which stands for all that it was made from."""
         return [path.parent.name for path in sorted(self.root.glob("runs/*/artifact.json"))]
 
     def runs(self) -> Iterator[Artifact]:
         """Every run."""
-        for name in self._run_names():
+        for name in self.run_names():
             try:
                 yield self.read(f"{RUN_STAGE}/{name}")
             except CxrbenchError as error:
@@ -262,7 +263,7 @@ class Store:
         Raises:
             UsageError: none or several match.
         """
-        names = self._run_names()
+        names = self.run_names()
         wanted = text.rstrip("/").rpartition("/")[2]
         matches = (
             [wanted]
@@ -330,7 +331,7 @@ class Store:
             CxrbenchError: a record is damaged, so that what it refers to is not known.
         """
         ids = [self.read(id_).id for id_ in self.ids()]
-        needed = [f"{RUN_STAGE}/{name}" for name in self._run_names()]
+        needed = [f"{RUN_STAGE}/{name}" for name in self.run_names()]
         kept = set(self.behind([*needed, *self.needed_now()]))
         folders = [self.folder(id_) for id_ in ids if id_ not in kept]
         folders += [

@@ -19,6 +19,8 @@ REGISTRY = load_plugins([]).registry
 MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/resnet18"}
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
+SLOW = {("scratch_cnn_a", "runs_in_bf16")}
+"""By name and check: convolutions of 11×11 take minutes in bf16 where the processor has none."""
 # By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "single_label": [{}, {"classes": "chestxray8", "rest": "Other"}, {"classes": ("Mass", "Nodule")}],
@@ -61,9 +63,9 @@ def cases() -> Iterator[Any]:
             variants = VARIANTS.get(f"{kind} {component.name}") or VARIANTS.get(component.name, [{}])
             for options in variants:
                 for check in checks_for(kind):
-                    yield pytest.param(
-                        kind, name, options, check, id=f"{Use(name=name, options=options)} {check}"
-                    )
+                    marks = (pytest.mark.slow,) if (name, check.name) in SLOW else ()
+                    case = f"{Use(name=name, options=options)} {check}"
+                    yield pytest.param(kind, name, options, check, id=case, marks=marks)
 
 
 @pytest.mark.parametrize(("kind", "name", "options", "check"), list(cases()))

@@ -50,10 +50,10 @@ def do_cells(workflow: Runs[S], specs: Sequence[S], output: Output) -> None:
         output: where the answer goes.
     """
     from cxrbench.grid import described, run_cells
+    from cxrbench.records import read_record
     from cxrbench.report.names import apart
     from cxrbench.report.systems import systems_of
     from cxrbench.report.tables import failures_table, run_details, summary
-    from cxrbench.stages.publish import read_record
 
     _, names = apart([described(spec, workflow.registry) for spec in specs])
     records: list[dict[str, Any]] = []

@@ -15,6 +15,8 @@ _COMMANDS = {
     "list": "cxrbench.cli.listing:list_components",
     "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",
+    "compare": "cxrbench.cli.compare:compare",
+    "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",

@@ -18,8 +18,8 @@ def show(run: str | None, results: Path, output: Output) -> None:
 
     RUN is a run's id, its beginning or its end, as long as only one run has it.
     """
+    from cxrbench.records import read_record
     from cxrbench.report.tables import run_details, runs_table
-    from cxrbench.stages.publish import read_record
     from cxrbench.store import Store
 
     store = Store(results, output.reporter, create=False)

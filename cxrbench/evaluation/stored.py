@@ -56,24 +56,36 @@ class Evaluation:
         Args:
             name: a column of :attr:`replicates`.
         """
-        metric, _, finding = name.partition(":")
-        rows = {row["finding"]: row for row in self.record["per_finding"]}
-        value = rows[finding][metric] if finding else self.record["metrics"][name]
-        replicates: FloatArray = self.replicates[name].to_numpy(np.float64)
-        covers = (finding,) if finding else self._covers(name, rows)
-        intervals = self.record["intervals"]
-        of_findings = {row["finding"]: row["units"] for row in intervals["per_finding"]}
-        units = of_findings[finding] if finding else intervals["units"][name]
-        return Estimate(
-            float("nan") if value is None else value,
-            replicates,
-            intervals["resamples"],
-            covers,
-            math.inf if units is None else units,
-        )
+        return estimate_of(name, self.record, self.record["intervals"], self.replicates)
 
-    @staticmethod
-    def _covers(name: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-        """The findings that an average is over: those whose own figure is defined."""
-        own = name.removeprefix("macro_")
-        return tuple(finding for finding, row in rows.items() if row.get(own, 0) is not None)
+
+def estimate_of(
+    name: str, record: Mapping[str, Any], intervals: Mapping[str, Any], replicates: pd.DataFrame
+) -> Estimate:
+    """A figure of a run with its replicates.
+
+    Args:
+        name: a column of ``replicates``.
+        record: the run's ``run.json``.
+        intervals: what it says of the replicates, which an old run does not.
+        replicates: a row a resample.
+    """
+    metric, _, finding = name.partition(":")
+    rows = {row["finding"]: row for row in record["per_finding"]}
+    value = rows[finding][metric] if finding else record["metrics"][name]
+    drawn: FloatArray = replicates[name].to_numpy(np.float64)
+    of_findings = {row["finding"]: row["units"] for row in intervals["per_finding"]}
+    units = of_findings[finding] if finding else intervals["units"][name]
+    return Estimate(
+        float("nan") if value is None else value,
+        drawn,
+        intervals["resamples"],
+        (finding,) if finding else _covers(name, rows),
+        math.inf if units is None else units,
+    )
+
+
+def _covers(name: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The findings that an average is over: those whose own figure is defined."""
+    own = name.removeprefix("macro_")
+    return tuple(finding for finding, row in rows.items() if row.get(own, 0) is not None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
-
-import numpy as np
 
 from cxrbench.canonical import canonical_json
 
@@ -60,9 +60,9 @@ def _identity(record: Mapping[str, Any]) -> list[Any]:
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float | int]:
-    defined = np.array([value for value in values if value is not None], np.float64)
+    defined = [value for value in values if value is not None]
     return {
-        "mean": float(defined.mean()) if len(defined) else float("nan"),
-        "sd": float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
+        "mean": fmean(defined) if defined else math.nan,
+        "sd": stdev(defined) if len(defined) > 1 else math.nan,
         "n": len(defined),
     }

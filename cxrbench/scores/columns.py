@@ -69,10 +69,10 @@ def scores_of(
             f"{path} has no column of image ids ({named}); name it so, or give --rows-as-ids where its rows "
             "have no ids at all."
         )
-    if frame[ids].isna().any():
-        row = int(np.flatnonzero(frame[ids].isna())[0])
-        raise UsageError(f"{path} has no image id in row {row + 1}; correct it.")
     texts = frame[ids].astype("str").str.strip()
+    nameless = np.flatnonzero(frame[ids].isna() | (texts == ""))
+    if len(nameless):
+        raise UsageError(f"{path} has no image id in row {nameless[0] + 1}; correct it.")
     names, long = _column(frame.columns, _NAMES), _column(frame.columns, tuple(_SCORES))
     if names is not None and long is not None:
         return _from_long(frame, texts, names, long, classes, path, logits)

@@ -122,7 +122,7 @@ def join(
     if tune_table is None:
         frames[0], given, tune_from = _roles(table, frames[0], roles, labels, tune_from_test, allowed, notes)
     else:
-        given, tune_from = _roles_of_two(tables, frames, roles, allowed, notes), "file"
+        given, tune_from = _roles_of_two(tables, frames, roles, labels, allowed, notes), "file"
     scores = pd.concat(frames).loc[given.index]
     task = Task(labels.task.kind, classes)
     logits = scores.to_numpy(np.float64)
@@ -317,6 +317,7 @@ def _roles_of_two(
     tables: Sequence[ScoreTable],
     frames: Sequence[pd.DataFrame],
     told: pd.Series[str] | None,
+    labels: Collection,
     allowed: Allowed,
     notes: list[str],
 ) -> pd.Series[str]:
@@ -340,6 +341,13 @@ def _roles_of_two(
             notes.append(f"{tables[0].path.name}: images that are not test: {others.sum():,}.")
         test = test[~others.to_numpy()]
         _require_test(tables[0], pd.Series("test", index=test), told, allowed, notes)
+    patients = labels.manifest["patient_id"]
+    shared = set(patients.loc[test]) & set(patients.loc[tune])
+    if shared:
+        raise UsageError(
+            f"{len(shared):,} patients, such as {min(shared)}, have images in {tables[0].path} and in "
+            f"{tables[1].path}; fit on other patients, or give --tune-from-test patients."
+        )
     roles = pd.Series([*["test"] * len(test), *["tune"] * len(tune)], index=test.append(tune), dtype="str")
     return roles.rename("role").sort_index()
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import read_json, write_json
+from cxrbench.files import write_json
 from cxrbench.interfaces import Backbone
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
@@ -93,9 +93,3 @@ def run(
 def write_record(folder: Path, seconds: float, images: int) -> None:
     """Write ``prediction.json``, which is in no key: seconds with all that reads images, no latency."""
     write_json(folder / "prediction.json", {"seconds": seconds, "images": images})
-
-
-def read_seconds(folder: Path) -> float | None:
-    """How long the predictions took; None where an older cxrbench made them and did not say."""
-    path = folder / "prediction.json"
-    return float(read_json(path)["seconds"]) if path.exists() else None

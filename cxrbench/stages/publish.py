@@ -14,15 +14,15 @@ import pandas as pd
 import tomli_w
 
 from cxrbench.data import Data, Passport
-from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.sanity import check_leaks
 from cxrbench.files import read_json, write_json, write_text
 from cxrbench.findings import NO_FINDING
 from cxrbench.options import Use
+from cxrbench.predictions import read_seconds
+from cxrbench.records import SCHEMA_VERSION
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.names import data_of
 from cxrbench.specs import RunSpec
-from cxrbench.stages import predict
 from cxrbench.stages.threshold import Point
 from cxrbench.store import Artifact
 from cxrbench.training.randomness import hash_ids
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 VERSION = "2"
 """Changes when the files of a run change."""
-
-SCHEMA_VERSION = 1
-"""Of ``run.json``."""
 
 _CONFIG_HEAD = (
     "# cxrbench run --config THIS_FILE repeats the run (with the same --data-root and --test-data-root where "
@@ -124,7 +121,7 @@ def run(
             **data,
             "findings_not_in_test": list(not_in_test),
             "findings_not_trained": list(not_trained),
-            "prediction_seconds": predict.read_seconds(prediction.folder),
+            "prediction_seconds": read_seconds(prediction.folder),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
             "evaluation": f"artifacts/{evaluation.id}",
@@ -232,22 +229,3 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_none(item) for item in value]
     return value
-
-
-def read_record(run_artifact: Artifact) -> dict[str, Any]:
-    """A run's ``run.json``, with the ``path`` of its folder.
-
-    Raises:
-        CxrbenchError: the file is missing, damaged, or of a newer cxrbench.
-    """
-    path = run_artifact.folder / "run.json"
-    try:
-        record: dict[str, Any] = read_json(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise CxrbenchError(
-            f"{path} is missing or damaged; 'cxrbench store rm {run_artifact.folder.name}' and the same run "
-            "again make it anew."
-        ) from error
-    if record["schema_version"] > SCHEMA_VERSION:
-        raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
-    return {**record, "path": str(run_artifact.folder)}

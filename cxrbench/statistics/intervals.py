@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -76,13 +76,15 @@ def percentile_bounds(
     """
     ascending = np.sort(replicates, axis=-1)  # undefined ones last
     size = replicates.shape[-1]
+    if not size:
+        return np.full(replicates.shape[:-1], np.nan), np.full(replicates.shape[:-1], np.nan)
     defined = size - np.isnan(ascending).sum(axis=-1)
     count = np.broadcast_to(np.asarray(units, np.float64), defined.shape)
     enough = (defined > 0) & (size - defined <= MAX_UNDEFINED * size) & (count > 1)
     tail = np.full(defined.shape, (1 - level) / 2)
     few = np.isfinite(count) & (count > 1)
     of = count[few]
-    tail[few] = stats.norm.sf(np.sqrt(of / (of - 1)) * stats.t.ppf((1 + level) / 2, of - 1))
+    tail[few] = special.ndtr(-np.sqrt(of / (of - 1)) * special.stdtrit(of - 1, (1 + level) / 2))
 
     def quantile(share: FloatArray) -> FloatArray:
         place = share * np.maximum(defined - 1, 0)
@@ -117,4 +119,4 @@ def logit_interval(estimate: float, variance: float, level: float = 0.95) -> Int
 
 
 def _quantile(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(special.ndtri((1 + level) / 2))

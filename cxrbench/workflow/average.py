@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.data import Data
-from cxrbench.predictions import Predictions
+from cxrbench.network_steps import average_step
+from cxrbench.predictions import Predictions, read_seconds
 from cxrbench.roles import Role
-from cxrbench.stages import average, predict
-from cxrbench.steps import average_step
+from cxrbench.stages import average
 from cxrbench.store import Step, Store
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Average:
 
     def _average(self, role: Role, folder: Path) -> None:
         steps = [member.prediction(role) for member in self.members]
-        seconds = [predict.read_seconds(self.store.read(step.id).folder) for step in steps]
+        seconds = [read_seconds(self.store.read(step.id).folder) for step in steps]
         average.run(folder, list(map(self._predicted, steps)), seconds)
 
     def _predicted(self, step: Step) -> Predictions:

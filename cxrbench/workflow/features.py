@@ -11,11 +11,12 @@ import numpy as np
 
 from cxrbench.canonical import digest
 from cxrbench.interfaces import Backbone
+from cxrbench.network_steps import feature_step
 from cxrbench.pixels.images import Images
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
 from cxrbench.stages import features
-from cxrbench.steps import Hashes, feature_step
+from cxrbench.steps import Hashes
 from cxrbench.store import Step
 from cxrbench.training.batches import Rows
 

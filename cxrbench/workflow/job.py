@@ -10,13 +10,13 @@ from cxrbench.canonical import digest
 from cxrbench.data import Passport
 from cxrbench.external import external_passport, patients_seen
 from cxrbench.interfaces import Backbone
+from cxrbench.network_steps import NetworkSteps
 from cxrbench.pixels.images import Images
 from cxrbench.plan import Plan
 from cxrbench.report.names import data_of
 from cxrbench.roles import ROLES, Role
 from cxrbench.specs import RunSpec, differing_options, keyed
 from cxrbench.stages import publish
-from cxrbench.steps import NetworkSteps
 from cxrbench.store import Artifact
 from cxrbench.training.loop import Stop, never
 from cxrbench.workflow.average import Average

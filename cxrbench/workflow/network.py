@@ -14,13 +14,13 @@ from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Augmentation, Backbone, Loss, SamplePlan, Sampler
+from cxrbench.network_steps import prediction_step, training_step
 from cxrbench.options import make
 from cxrbench.pixels.images import Images, stored_side
 from cxrbench.registry import Kind
 from cxrbench.roles import Role
 from cxrbench.specs import RunSpec
 from cxrbench.stages import predict, train
-from cxrbench.steps import prediction_step, training_step
 from cxrbench.store import Step
 from cxrbench.training.batches import Rows
 from cxrbench.training.loop import Stop, never

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from cxrbench.data import Data
 from cxrbench.matrices import read_matrix
+from cxrbench.network_steps import relabel_step
 from cxrbench.roles import Role
 from cxrbench.stages import relabel
-from cxrbench.steps import relabel_step
 from cxrbench.store import Step, Store
 from cxrbench.workflow.average import Average
 

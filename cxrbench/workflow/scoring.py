@@ -231,7 +231,7 @@ class ScoreJob:
     ) -> None:
         self.spec = spec
         self._store, self._registry = store, registry
-        self._joined, self._opened, self._data = joined, opened, opened.data
+        self.joined, self._opened, self._data = joined, opened, opened.data
         self._data.require_sound()
         if spec.tune_from == "none":
             needing = [
@@ -270,7 +270,7 @@ class ScoreJob:
         return self._evidence.steps(predictions, identity, self.spec.label())
 
     def _logits(self, role: Role) -> pd.DataFrame:
-        return self._joined.logits.loc[self._data.image_ids(role)]
+        return self.joined.logits.loc[self._data.image_ids(role)]
 
     def _import_step(self, role: Role) -> Step:
         logits = self._logits(role)
@@ -331,7 +331,7 @@ class ScoreJob:
             steps,
             publish.Origin(steps.predictions["test"].id, record, _as_toml(spec), None),
             {"test_dataset": None, "trained_on": None, "passport": self.passport.record()},
-            self._joined.notes,
+            self.joined.notes,
         )
 
 

@@ -4,23 +4,31 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import job_of
 
 from cxrbench.grid import cells
 from cxrbench.plugins import installed
+from cxrbench.training.batches import Rows
 
 SUITE = Path(__file__).parent.parent.parent / "benchmarks" / "suites" / "fusion.toml"
 
 
-def test_every_image_gets_anothers_and_none_is_lost(tmp_path):
-    own, shuffled = (job_of(tmp_path, patient_data=data)._rows("train") for data in ("own", "shuffled"))
-    assert (own.image_ids == shuffled.image_ids).all()
-    assert sorted(map(tuple, own.patient.tolist())) == sorted(map(tuple, shuffled.patient.tolist()))
-    # Some others have the same age, sex and view; most have not.
-    assert (own.patient != shuffled.patient).any(axis=1).mean() > 0.8
-    again = job_of(tmp_path, patient_data="shuffled")._rows("train")
-    assert np.array_equal(shuffled.patient, again.patient)
+def test_every_image_gets_anothers_and_none_is_lost():
+    rng = np.random.default_rng(0)
+    ids = pd.Index([f"i{place:03d}" for place in range(200)])
+    patient = rng.random((200, 3), np.float32)
+    own = Rows(ids, patient, None, np.arange(200), rng.random((200, 2)))
+    shuffled = own.with_patients_shuffled()
+    assert (shuffled.image_ids == ids).all()
+    assert np.array_equal(shuffled.labels, own.labels)
+    assert sorted(map(tuple, shuffled.patient.tolist())) == sorted(map(tuple, patient.tolist()))
+    assert (shuffled.patient != patient).any(axis=1).all()
+    # It follows from the ids alone: the same pairs of images in another order of rows.
+    order = rng.permutation(200)
+    other = Rows(ids[order], patient[order], None, np.arange(200), None).with_patients_shuffled()
+    assert np.array_equal(other.patient, shuffled.patient[order])
 
 
 @pytest.mark.parametrize(("use", "differs"), [("image", False), ("patient", True), ("both", True)])

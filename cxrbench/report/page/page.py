@@ -31,7 +31,8 @@ def write_page(path: Path, template: str, **context: Any) -> None:
 
     Args:
         path: of the HTML file.
-        template: such as ``exploration.html.j2``, in this folder.
+        template: such as ``exploration.html.j2``, in this folder; ``exploration.css`` beside it is added to
+            the common style.
         context: what the template is given; the base asks for ``title`` and ``subtitle``.
     """
     write_text(path, render_page(template, **context))
@@ -39,7 +40,9 @@ def write_page(path: Path, template: str, **context: Any) -> None:
 
 def render_page(template: str, **context: Any) -> str:
     """The text of a page, see :func:`write_page`."""
-    style, script = _asset("style.css"), _asset("page.js")
+    own_style = template.replace(".html.j2", ".css")
+    style = _asset("style.css") + (_asset(own_style) if own_style in _assets() else "")
+    script = _asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -65,8 +68,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def exact(value: float | None) -> str:
-    """What a table sorts a number by; empty where it is undefined."""
-    return "" if value is None or math.isnan(value) else repr(float(value))
+    """What a table sorts a number by, with seven digits; empty where it is undefined."""
+    return "" if value is None or math.isnan(value) else repr(float(f"{value:.7g}"))
 
 
 @cache
@@ -80,6 +83,11 @@ def _environment() -> Environment:
     )
     environment.filters |= {"fixed": fixed, "percent": percent, "exact": exact}
     return environment
+
+
+@cache
+def _assets() -> frozenset[str]:
+    return frozenset(each.name for each in files("cxrbench.report.page").iterdir())
 
 
 @cache

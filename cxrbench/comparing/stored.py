@@ -1,0 +1,120 @@
+"""What a stored run was evaluated on, read back; test labels only through the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.cohort import Cohort
+from cxrbench.evaluation.replicates import resample
+from cxrbench.evaluation.stored import Evaluation, estimate_of
+from cxrbench.matrices import read_matrix
+from cxrbench.stages.threshold import read_points
+from cxrbench.statistics.bootstrap import Estimate
+from cxrbench.store import Artifact, Store
+from cxrbench.task import Task, TaskKind
+
+if TYPE_CHECKING:
+    from cxrbench.interfaces import FloatArray
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run with its figures and, where they are needed, its probabilities and test labels.
+
+    Attributes:
+        store: where it is.
+        record: its ``run.json``.
+    """
+
+    store: Store
+    record: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.record["run_id"])
+
+    def estimate(self, name: str) -> Estimate | None:
+        """A figure with its replicates; None where it has none.
+
+        Args:
+            name: of a figure over all findings, or ``auc:FINDING``.
+        """
+        intervals, replicates = self._resampled
+        if name not in replicates or (":" not in name and name not in self.record["metrics"]):
+            return None
+        return estimate_of(name, self.record, intervals, replicates)
+
+    @cached_property
+    def probabilities(self) -> pd.DataFrame:
+        """What decisions were made from, ``[n, c]``, indexed by the test images' ids."""
+        path = self._evaluation.folder / "probabilities.parquet"
+        table: pd.DataFrame = pd.read_parquet(path).set_index("image_id")
+        return table
+
+    @cached_property
+    def labels(self) -> FloatArray:
+        """The test labels ``[n, c]``, in the order of the probabilities; the reading is logged."""
+        step = self._parent("labels", role="test")
+        labels = read_matrix(step.folder / "labels.parquet")
+        self.store.log_label_read("test", step.id, f"compare/{self.run_id}", "evaluate")
+        return labels
+
+    @cached_property
+    def patients(self) -> pd.Series[str]:
+        """The patient of each test image, by image id."""
+        patients: pd.Series[str] = self._manifest["patient_id"].loc[self.probabilities.index]
+        return patients
+
+    @cached_property
+    def _resampled(self) -> tuple[Mapping[str, Any], pd.DataFrame]:
+        """What is said of replicates, and the replicates: stored, or of an old run computed anew."""
+        evaluation = Evaluation.of(self.store.root, self.record)
+        if evaluation is not None:
+            return self.record["intervals"], evaluation.replicates
+        kind: TaskKind = "singlelabel" if self.record["thresholds"] == "argmax" else "multilabel"
+        task = Task(kind, tuple(self.probabilities.columns))
+        points = read_points(self._parent("threshold").folder)
+        scores = self.probabilities.to_numpy(np.float64)
+        thresholds = np.array([points[name].threshold for name in task.classes])
+        cohort = Cohort(
+            task,
+            self.record["passport"]["id"],
+            self.labels,
+            self.patients,
+            self._manifest.loc[self.probabilities.index, ["age", "sex", "view"]],
+        )
+        found = resample(cohort, scores, task.decide(scores, thresholds))
+        return found.intervals(), found.table()
+
+    @cached_property
+    def _evaluation(self) -> Artifact:
+        (found,) = (each for each in self.record["artifacts"] if each.startswith("evaluate/"))
+        return self.store.read(found)
+
+    @cached_property
+    def _manifest(self) -> pd.DataFrame:
+        run = self.store.read(f"run/{self.run_id}")
+        manifests = [each for each in run.record["parents"] if each.startswith("manifest/")]
+        # The test data set's stands last.
+        path = self.store.read(manifests[-1]).folder / "manifest.parquet"
+        table: pd.DataFrame = pd.read_parquet(path).set_index("image_id")
+        return table
+
+    def _parent(self, stage: str, role: str = "") -> Artifact:
+        """What the evaluation was made of, by stage."""
+        for parent in self._evaluation.record["parents"]:
+            if parent.startswith(f"{stage}/"):
+                found = self.store.read(parent)
+                if not role or found.record["inputs"]["role"] == role:
+                    return found
+        raise CxrbenchError(
+            f"The evaluation of {self.run_id} does not say what it was made of; run it again."
+        )

@@ -1,0 +1,64 @@
+"""The leaderboard of a store, made once and kept until a run is added or removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from cxrbench import __version__
+from cxrbench.canonical import digest
+from cxrbench.files import write_bytes
+from cxrbench.leaderboard.board import Board
+from cxrbench.store import Store
+
+VERSION = "1"
+"""Changes when the same runs give another leaderboard."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Boards, and a digest of what they were made from."""
+
+    made_from: str
+    boards: tuple[Board, ...]
+
+
+# A list, as only what is no dataclass itself takes a configuration: NaN is written as such.
+_FORM = TypeAdapter(list[_Kept], config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
+    """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these very runs.
+
+    Runs do not change and are named by what they are made from, so their names stand for them. A file that is
+    damaged or of another cxrbench counts for nothing.
+
+    Args:
+        store: whose runs.
+        sort: the metric that ranks.
+    """
+    names = store.run_names()
+    made_from = digest([VERSION, __version__, names])
+    file = store.root / "leaderboard" / f"{sort}.json"
+    try:
+        (kept,) = _FORM.validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError, ValueError):
+        pass
+    else:
+        if kept.made_from == made_from:
+            return kept.boards
+    # Imported only here: what is kept is shown without NumPy or SciPy.
+    from cxrbench.leaderboard.columns import METRICS
+    from cxrbench.leaderboard.entries import read_entry
+    from cxrbench.leaderboard.ranking import boards_of
+    from cxrbench.records import read_record
+
+    figure = METRICS[sort].finding_figure or "auc"
+    entries = [read_entry(store.root, read_record(run), METRICS, figure) for run in store.runs()]
+    boards = boards_of(entries, sort)
+    if len(entries) == len(names):
+        # A run whose record is damaged was warned of, and is to be warned of again.
+        file.parent.mkdir(exist_ok=True)
+        write_bytes(file, _FORM.dump_json([_Kept(made_from, boards)]))
+    return boards

@@ -1,0 +1,191 @@
+"""A leaderboard as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+
+from cxrbench.leaderboard.board import Board
+from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.report.leaderboard_words import (
+    DASH,
+    READ,
+    READ_SHORT,
+    Cell,
+    cells,
+    every_pair,
+    figure,
+    heading,
+    remarks,
+    seed_sentences,
+    shown_columns,
+    tested,
+)
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "–": "--",
+    "↓": r"$\downarrow$",
+    "−": "$-$",
+}
+
+
+def as_csv(boards: Sequence[Board], columns: Sequence[str]) -> str:
+    """One row a system, run apart or null row of each board; numbers whole, undefined ones empty."""
+    file = io.StringIO()
+    metrics = [name for name in columns if name in METRICS]
+    costs = [name for name in columns if name in COSTS]
+    figures = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high", "_seed_sd")]
+    heads = ["passport", "data", "kind", "group", "system", "seeds", "runs", *figures, *costs, "remarks"]
+    writer = csv.DictWriter(file, heads, restval="", lineterminator="\n")
+    writer.writeheader()
+    for board in boards:
+        shared = {"passport": board.passport, "data": board.data}
+        for system in board.systems:
+            values = {
+                f"{name}{end}": value
+                for name in metrics
+                for end, value in zip(
+                    ("", "_low", "_high", "_seed_sd"),
+                    (
+                        system.figures[name].value,
+                        system.figures[name].low,
+                        system.figures[name].high,
+                        system.figures[name].seed_deviation,
+                    ),
+                    strict=True,
+                )
+            }
+            writer.writerow(
+                {
+                    **shared,
+                    "kind": "system",
+                    "group": system.group if system.group is not None else "",
+                    "system": _one_line(system.name),
+                    "seeds": len(system.members),
+                    "runs": " ".join(member.run_id for member in system.members),
+                    **{name: _number(value) for name, value in values.items()},
+                    **{name: _number(system.costs[name]) for name in costs},
+                    "remarks": "; ".join(filter(None, (system.unplaced, *system.marks))),
+                }
+            )
+        for run in board.apart:
+            writer.writerow(
+                {
+                    **shared,
+                    "kind": "not ranked",
+                    "system": _one_line(run.name),
+                    "runs": run.run_id,
+                    board.metric: _number(run.value),
+                    "remarks": _one_line(" ".join(run.reasons)),
+                }
+            )
+        for null in board.nulls:
+            row = {name: _number(null.values[name]) for name in metrics}
+            writer.writerow({**shared, "kind": "null", "system": null.name, **row})
+    return file.getvalue()
+
+
+def as_markdown(boards: Sequence[Board], columns: Sequence[str]) -> str:
+    """A heading, a table and its remarks for each board."""
+    parts = []
+    for board in boards:
+        shown = shown_columns(board, columns)
+        heads, rows = cells(board, shown)
+        lines = [
+            _pipes(heads),
+            _pipes(["---", "---", "---", *["---:"] * len(shown)]),
+            *(_pipes([_joined(cell) for cell in row]) for row in rows),
+            *(_pipes(["", f"*{name}*", "", *values]) for name, values in _nulls(board, shown)),
+        ]
+        told = [
+            *remarks(board),
+            *(f"Not ranked: {run.run_id} ({run.name}): {' '.join(run.reasons)}" for run in board.apart),
+            *(f"Beyond test sampling: {sentence}." for sentence in seed_sentences(board)),
+            *([every] if (every := every_pair(board)) else []),
+            *board.notes,
+            f"{tested(board)}.",
+        ]
+        parts += [f"## {_markdown(board.data)}", "\n".join(lines), *map(_markdown, told)]
+    return "\n\n".join([*parts, READ, "Not for clinical use."]) + "\n"
+
+
+def as_latex(boards: Sequence[Board], columns: Sequence[str]) -> str:
+    """A ``table`` for each board; needs the package booktabs. A rule stands between groups."""
+    parts = ["% Needs \\usepackage{booktabs}. Not for clinical use."]
+    for board in boards:
+        shown = shown_columns(board, columns)
+        heads, rows = cells(board, shown)
+        lines: list[str] = []
+        for place, (system, row) in enumerate(zip(board.systems, rows, strict=True)):
+            if place and system.group != board.systems[place - 1].group:
+                lines.append("\\addlinespace")
+            lines.append(_ampersands([_joined(cell) for cell in row]))
+        nulls = [_ampersands(["", name, "", *values]) for name, values in _nulls(board, shown)]
+        caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ_SHORT}"
+        parts.append(
+            "\n".join(
+                (
+                    "\\begin{table}",
+                    "\\centering",
+                    f"\\caption{{{latex(caption)}}}",
+                    f"\\begin{{tabular}}{{lll{'r' * len(shown)}}}",
+                    "\\toprule",
+                    _ampersands(heads),
+                    "\\midrule",
+                    *lines,
+                    *(["\\midrule", *nulls] if nulls else []),
+                    "\\bottomrule",
+                    "\\end{tabular}",
+                    "\\end{table}",
+                )
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(text: str) -> str:
+    """The text with every character that LaTeX would take for a command written out."""
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def _joined(cell: Cell) -> str:
+    return f"{cell.text} {cell.interval}" if cell.interval else cell.text
+
+
+def _nulls(board: Board, shown: Sequence[str]) -> list[tuple[str, list[str]]]:
+    return [
+        (null.name, [figure(null.values[name]) if name in METRICS else DASH for name in shown])
+        for null in board.nulls
+    ]
+
+
+def _pipes(row: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_markdown, row))} |"
+
+
+def _ampersands(row: Sequence[str]) -> str:
+    return f"{' & '.join(map(latex, row))} \\\\"
+
+
+def _markdown(text: str) -> str:
+    """Escaped where Markdown or the HTML that it is made into would see markup."""
+    escaped = re.sub(r"([\\`|\[\]])", r"\\\1", _one_line(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.6g}"
