@@ -54,7 +54,7 @@ _WORDS = {
     **{(kind, ""): "{}" for kind in ("backbone", "loss", "calibrator", "thresholds")},
     ("calibrator", "none"): "uncalibrated",
     ("patient_data", "shuffled"): "shuffled patient data",
-    ("system", ""): "system {}",
+    ("system", ""): "{}",
     ("averaged", ""): "average of {}",
     ("relabelled_by", ""): "relabelled by {}",
     ("seed", ""): "seed {}",

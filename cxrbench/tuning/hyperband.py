@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.canonical import canonical_json
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.training.randomness import derive
+from cxrbench.tuning.journal import Journal
 from cxrbench.tuning.search import Parameter, Value
 
 if TYPE_CHECKING:
     import optuna
+
+
+_ENDED = "ended"
+"""Attribute of a trial that Hyperband has ended."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +91,16 @@ class Hyperband:
         self._optuna = _optuna()
         storages = self._optuna.storages
         self._space, self._sampler, self._seed = space, sampler, seed
-        _drop_torn_line(journal)
-        backend = storages.journal.JournalFileBackend(str(journal), lock_obj=_NoLock())
         try:
+            self._journal = Journal(journal)
             self._study = self._optuna.create_study(
                 study_name=name,
-                storage=storages.JournalStorage(backend),
+                storage=storages.JournalStorage(self._journal),
                 pruner=self._optuna.pruners.HyperbandPruner(1, budget, eta),
                 direction="maximize" if maximises else "minimize",
                 load_if_exists=True,
             )
-        except (ValueError, LookupError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise CxrbenchError(
                 f"{journal} is damaged ({str(error)[:80]}); remove the folder "
                 f"{journal.parent} to search anew."
@@ -118,10 +122,11 @@ class Hyperband:
         trials = self._study.get_trials(deepcopy=False)
         left = next((each for each in trials if not each.state.is_finished()), None)
         self._study.sampler = self._sampler_of(left.number if left else len(trials))
-        # By an id that Optuna keeps to itself: else a trial can only be told of where it was asked for.
-        trial = self._optuna.trial.Trial(self._study, left._trial_id) if left else self._study.ask()
-        values = {name: _suggested(trial, name, each) for name, each in self._space.items()}
-        return OpenTrial(self._study, trial, values)
+        with self._journal.together():
+            # By an id that Optuna keeps to itself: else a trial can only be told of where it was asked for.
+            trial = self._optuna.trial.Trial(self._study, left._trial_id) if left else self._study.ask()
+            values = {name: _suggested(trial, name, each) for name, each in self._space.items()}
+        return OpenTrial(self._journal, self._study, trial, values)
 
     def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
         samplers = self._optuna.samplers
@@ -138,18 +143,27 @@ class OpenTrial:
         values: of the settings that vary.
     """
 
-    def __init__(self, study: optuna.Study, trial: optuna.Trial, values: dict[str, Value]) -> None:
-        self._study, self._trial = study, trial
+    def __init__(
+        self, journal: Journal, study: optuna.Study, trial: optuna.Trial, values: dict[str, Value]
+    ) -> None:
+        self._journal, self._study, self._trial = journal, study, trial
         self._state = type(study.trials[trial.number].state)
         self.number, self.values = trial.number, values
 
     def ends_after(self, scores: Sequence[float]) -> bool:
         """Note the scores of all epochs so far, the first first; whether Hyperband ends the trial there."""
+        if _ENDED in self._trial.user_attrs:
+            return True
         return any(self._ends_at(epoch, score) for epoch, score in self._new(scores))
 
     def _ends_at(self, epoch: int, score: float) -> bool:
-        self._trial.report(score, epoch)
-        return self._trial.should_prune()
+        with self._journal.together():
+            self._trial.report(score, epoch)
+            ends = self._trial.should_prune()
+            if ends:
+                # Optuna decides once; a process that is killed before the trial's end is told must know.
+                self._trial.set_user_attr(_ENDED, epoch)
+        return ends
 
     def _new(self, scores: Sequence[float]) -> Iterable[tuple[int, float]]:
         known = self._study.trials[self.number].intermediate_values
@@ -157,20 +171,23 @@ class OpenTrial:
 
     def complete(self, scores: Sequence[float], facts: Mapping[str, Any]) -> None:
         """It came to its end after these epochs; its score is the last one, which is a number."""
-        for epoch, score in self._new(scores):
-            self._trial.report(score, epoch)
-        self._note(facts)
-        self._study.tell(self._trial, scores[-1])
+        with self._journal.together():
+            for epoch, score in self._new(scores):
+                self._trial.report(score, epoch)
+            self._note(facts)
+            self._study.tell(self._trial, scores[-1])
 
     def pruned(self, facts: Mapping[str, Any]) -> None:
         """Hyperband ended it."""
-        self._note(facts)
-        self._study.tell(self._trial, state=self._state.PRUNED)
+        with self._journal.together():
+            self._note(facts)
+            self._study.tell(self._trial, state=self._state.PRUNED)
 
     def failed(self, reason: str, facts: Mapping[str, Any]) -> None:
         """It has no score."""
-        self._note({**facts, "reason": reason})
-        self._study.tell(self._trial, state=self._state.FAIL)
+        with self._journal.together():
+            self._note({**facts, "reason": reason})
+            self._study.tell(self._trial, state=self._state.FAIL)
 
     def _note(self, facts: Mapping[str, Any]) -> None:
         for name, value in facts.items():
@@ -180,30 +197,10 @@ class OpenTrial:
 def _optuna() -> Any:
     try:
         import optuna
-        import optuna.storages.journal
     except ModuleNotFoundError as error:
         raise CxrbenchError("A search needs Optuna; pip install 'cxrbench[tune]'.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _drop_torn_line(journal: Path) -> None:
-    """Cut off what a killed process was writing: Optuna would put its next line behind it."""
-    if journal.exists():
-        content = journal.read_bytes()
-        if not content.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
-
-
-class _NoLock:
-    """The whole search has a lock, which dies with its process; a journal's own would outlive it."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
 
 
 def _suggested(trial: optuna.Trial, name: str, parameter: Parameter) -> Value:
@@ -228,5 +225,5 @@ def _trial(frozen: optuna.trial.FrozenTrial) -> Trial:
         _STATES.get(frozen.state.name, "unfinished"),
         dict(frozen.params),
         dict(sorted(frozen.intermediate_values.items())),
-        dict(frozen.user_attrs),
+        {name: value for name, value in frozen.user_attrs.items() if name != _ENDED},
     )

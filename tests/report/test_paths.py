@@ -27,6 +27,9 @@ def test_a_path_goes_through_its_points(pairs):
     expected = [(round(SIDE * a), round(SIDE * b)) for a, b in pairs]
     without_repeats = [each for k, each in enumerate(expected) if k == 0 or each != expected[k - 1]]
     assert points(line(x, y)) == without_repeats
+    # As SVG's grammar has it: a command with no number behind it is an error.
+    pair = r"-?\d+[ -]?\d+"
+    assert re.fullmatch(rf"M{pair}(l{pair}( ?{pair})*)?", line(x, y))
 
 
 def test_a_path_is_broken_where_a_value_is_undefined():

@@ -153,19 +153,6 @@ def test_killed_and_started_again_it_ends_the_same(whole, recipe, tmp_path):
     assert not list(cut.glob("partial/*"))
 
 
-@pytest.mark.parametrize(
-    ("sampler", "shares"), [("random", (0.02, 0.21, 0.4, 0.77, 0.999)), ("tpe", (0.63, 0.9))]
-)
-def test_cut_off_at_any_byte_the_journal_goes_on_to_the_same_trials(recipe, tmp_path, sampler, shares):
-    whole = tmp_path / "results"
-    wanted = outcomes(tune(recipe, whole, "--sampler", sampler))
-    journal = whole / "tuning" / "small" / "journal.log"
-    content = journal.read_bytes()
-    for share in shares:
-        journal.write_bytes(content[: int(len(content) * share)])
-        assert outcomes(tune(recipe, whole, "--sampler", sampler)) == wanted, share
-
-
 def test_another_search_does_not_go_on_in_its_folder(whole, recipe):
     _, results = whole
     refused = tune(recipe, results, "--budget", 3)

@@ -38,9 +38,11 @@ def line(x: Values, y: Values, across: Scale = UNIT, up: Scale = UNIT) -> str:
             continue
         point = across.place(float(value_x or 0)), up.place(float(value_y or 0))
         if last is None:
-            parts.append(f"M{point[0]} {point[1]}l")
+            parts.append(f"M{point[0]} {point[1]}")
         elif point != last:
-            parts.append(_pair(point[0] - last[0], point[1] - last[1]))
+            # The letter holds for all that follows, and must be followed by something.
+            first = "l" if parts[-1].startswith("M") else ""
+            parts.append(first + _pair(point[0] - last[0], point[1] - last[1]))
         last = point
     return _spaced(parts)
 
