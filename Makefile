@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-recipes test-gpu lint types check bench clean
+.PHONY: help demo test test-slow test-seeds test-recipes test-recipes test-gpu lint types check bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,10 +36,13 @@ demo: $(VENV)/.installed  ## train, calibrate, threshold and evaluate on the emb
 	$(BIN)/cxrbench run --backbone densenet_fpn --thresholds dynamic
 
 test: $(VENV)/.dev  ## the core tests
-	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes"
+	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes and not seeds"
 
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow
+
+test-seeds: $(VENV)/.dev  ## the reference network learns with each of three seeds: 8 minutes to an hour
+	$(BIN)/python -m pytest -m seeds
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m recipes tests/recipes

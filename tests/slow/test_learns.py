@@ -14,9 +14,12 @@ FLOOR, MEDIAN = 0.80, 0.85
 """Macro AUC on test that every seed and the median of three must reach."""
 
 
-@pytest.mark.slow
-def test_the_default_run_learns_the_phantom_with_every_seed(tmp_path: Path) -> None:
-    command = ["run", "--backbone", "densenet_fpn", "--thresholds", "dynamic", "--seed", "0,1,2", "--json"]
+@pytest.mark.parametrize(
+    "seeds", [pytest.param((0,), marks=pytest.mark.slow), pytest.param((0, 1, 2), marks=pytest.mark.seeds)]
+)
+def test_the_default_run_learns_the_phantom_with_every_seed(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    command = ["run", "--backbone", "densenet_fpn", "--thresholds", "dynamic", "--json"]
+    command += ["--seed", ",".join(map(str, seeds))]
     done = subprocess.run(
         [sys.executable, "-m", "cxrbench", *command, "--results", str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -24,8 +27,8 @@ def test_the_default_run_learns_the_phantom_with_every_seed(tmp_path: Path) -> N
         check=True,
     )
     answer = json.loads(done.stdout)
-    assert answer["trainings"] == 3
+    assert answer["trainings"] == len(seeds)
     aucs = [run["metrics"]["macro_auc"] for run in answer["runs"]]
     assert min(aucs) >= FLOOR
-    assert statistics.median(aucs) >= MEDIAN
+    assert len(seeds) == 1 or statistics.median(aucs) >= MEDIAN
     assert all(run["metrics"]["macro_f1"] > 0.2 for run in answer["runs"])
