@@ -121,6 +121,23 @@ def test_two_processes_train_on_images(tmp_path):
         assert epochs[0][column].tolist() == pytest.approx(epochs[1][column].tolist(), abs=0.05), column
 
 
+def test_two_processes_train_a_head_on_stored_features(tmp_path):
+    settings = ("--backbone", "timm/test_resnet", "--image-size", "32", "--precision", "fp32", "--epochs", 2)
+    settings += (
+        "--augmentation",
+        "none",
+        "--set",
+        "head=dense:neurons=8",
+        "--set",
+        "training.trainable=head",
+    )
+    (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
+    assert (code, other) == (0, (0, "", "")), stderr
+    assert "running the frozen part" in stderr
+    alone = run(tmp_path / "alone", *settings, backbone=None)
+    require_the_same_training(tmp_path / "together", stdout, alone)
+
+
 def test_a_training_that_breaks_off_in_one_process_ends_the_call(capsys):
     together = Processes(0, 2)
     with pytest.raises(SystemExit) as caught, together.training():
@@ -189,7 +206,7 @@ def test_a_training_that_diverges_stops_neither_the_other_runs_nor_the_other_pro
 def test_shares_together_are_the_batches_of_one_process(length, batch_size, count):
     class Some:
         patient, pixels, positions = np.zeros((length, 3), np.float32), None, np.zeros(length, np.int64)
-        labels = None
+        labels = features = None
 
         def __len__(self):
             return length
