@@ -35,7 +35,10 @@ def write(folder: Path) -> tuple[Path, Path]:
     ids = [f"{patient:08d}_{row:06d}.png" for row, patient in enumerate(patients)]
     strings = ["|".join(np.compress(row, NIH_FINDINGS)) or "No Finding" for row in labels]
     table = pd.DataFrame({"Image Index": ids, "Finding Labels": strings, "Patient ID": patients})
-    table = table.assign(**{"Patient Age": 50, "Patient Gender": "F", "View Position": "PA"})
+    # As they vary, figures of subgroups are resampled too.
+    table["Patient Age"] = rng.integers(1, 95, PATIENTS)[patients]
+    table["Patient Gender"] = rng.choice(["F", "M"], PATIENTS)[patients]
+    table["View Position"] = rng.choice(["PA", "AP"], IMAGES)
     table.to_csv(folder / "Data_Entry_2017.csv", index=False)
     scores = pd.DataFrame(1 / (1 + np.exp(-logits)), index=ids, columns=list(NIH_FINDINGS))
     scores.rename_axis("Image Index").astype("float32").to_csv(folder / "scores.csv")

@@ -71,7 +71,7 @@ def test_an_option_that_a_cycle_repeats_is_not_another_training(tmp_path):
     [
         ("loss = { gamma = 2 }", "The loss 'weighted_bce' has no option 'gamma'; its options are weights"),
         ("loss = { overrides = { Pneumonie = 2 } }", "did you mean Pneumonia"),
-        ("epoch = 3", "no setting 'training.cycles.0.epoch'; there are epochs, learning_rate, loss."),
+        ("epoch = 3", "no setting 'training.cycles.0.epoch'; did you mean epochs?"),
         ("epochs = 0", "training.cycles.0.epochs cannot be 0: input should be greater than or equal to 1."),
     ],
 )

@@ -35,7 +35,7 @@ def test_text_becomes_options(kind, text, option, value):
     ],
 )
 def test_defaults_fit_multilabel_tasks(kind, name):
-    assert make(kind, name).tasks == {"multilabel"}
+    assert "multilabel" in make(kind, name).tasks
 
 
 def test_a_table_of_overrides():

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import PHANTOM, invoke, run, subprocess_environment
+from safetensors.torch import load_file
 
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.errors import CxrbenchError, UsageError
@@ -123,19 +124,35 @@ def test_two_processes_train_on_images(tmp_path):
 
 def test_two_processes_train_a_head_on_stored_features(tmp_path):
     settings = ("--backbone", "timm/test_resnet", "--image-size", "32", "--precision", "fp32", "--epochs", 2)
-    settings += (
-        "--augmentation",
-        "none",
-        "--set",
-        "head=dense:neurons=8",
-        "--set",
-        "training.trainable=head",
-    )
+    frozen = ("--set", "head=dense:neurons=8", "--set", "training.trainable=head", "--augmentation", "none")
+    settings = (*settings, *frozen)
     (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
     assert (code, other) == (0, (0, "", "")), stderr
     assert "running the frozen part" in stderr
     alone = run(tmp_path / "alone", *settings, backbone=None)
     require_the_same_training(tmp_path / "together", stdout, alone)
+
+
+def test_two_processes_freeze_and_unfreeze_together(tmp_path):
+    """While batch norms are frozen, shares do not matter: the first cycle is the same, the second near."""
+    config = tmp_path / "cycles.toml"
+    config.write_text(
+        'head = "dense:neurons=8"\n[training]\n'
+        'cycles = [{ trainable = "head", epochs = 1 }, { trainable = "layer4", epochs = 1 }]\n'
+    )
+    settings = ("--config", config, "--backbone", "timm/test_resnet", "--image-size", "32")
+    settings += ("--precision", "fp32", "--set", "training.select=loss")
+    (code, _, stderr), other = end(start(tmp_path / "together", *settings))
+    assert (code, other) == (0, (0, "", "")), stderr
+    run(tmp_path / "alone", *settings, backbone=None)
+    (together,), (alone,) = (tmp_path.glob(f"{each}/artifacts/train/*") for each in ("together", "alone"))
+    losses = [pd.read_csv(folder / "epochs.csv")["val_loss"] for folder in (together, alone)]
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-4)
+    assert losses[0][1] == pytest.approx(losses[1][1], abs=0.05)
+    weights = [load_file(folder / "weights.safetensors") for folder in (together, alone)]
+    frozen = [name for name in weights[0] if name.startswith(("features.conv1", "features.layer3"))]
+    assert frozen
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in frozen)
 
 
 def test_a_training_that_breaks_off_in_one_process_ends_the_call(capsys):
