@@ -122,6 +122,17 @@ def test_two_processes_train_on_images(tmp_path):
         assert epochs[0][column].tolist() == pytest.approx(epochs[1][column].tolist(), abs=0.05), column
 
 
+def test_two_processes_train_a_head_on_stored_features(tmp_path):
+    settings = ("--backbone", "timm/test_resnet", "--image-size", "32", "--precision", "fp32", "--epochs", 2)
+    frozen = ("--set", "head=dense:neurons=8", "--set", "training.trainable=head", "--augmentation", "none")
+    settings = (*settings, *frozen)
+    (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
+    assert (code, other) == (0, (0, "", "")), stderr
+    assert "running the frozen part" in stderr
+    alone = run(tmp_path / "alone", *settings, backbone=None)
+    require_the_same_training(tmp_path / "together", stdout, alone)
+
+
 def test_two_processes_freeze_and_unfreeze_together(tmp_path):
     """While batch norms are frozen, shares do not matter: the first cycle is the same, the second near."""
     config = tmp_path / "cycles.toml"
