@@ -86,7 +86,7 @@ def test_a_scored_file_is_a_run_like_any_other(score, labels, folder, tmp_path):
     assert record["passport"]["shared_patients"]["train/test"] is None
     results = tmp_path / "results"
     assert invoke("show", record["run_id"], "--results", results, "--json").json == record
-    assert "system net" in invoke("show", "--results", results).stdout
+    assert "net, uncalibrated" in invoke("show", "--results", results).stdout
     assert invoke("verify", "--results", results).exit_code == 0
     assert invoke("verify", "--roles", "--results", results).exit_code == 0
     assert not list((results / "runs" / record["run_id"]).glob("examples*"))

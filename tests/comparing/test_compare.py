@@ -63,12 +63,12 @@ def row(comparison, figure):
 def test_systems_of_several_seeds_are_told_apart(compare):
     found = only(compare("goods0", "goods1", "bads0", "bads1"))
     assert found["kind"] == "systems"
-    assert found["first"]["name"] == "system good"
+    assert found["first"]["name"] == "good"
     auc = row(found, "macro_auc")
     assert auc["value"] == pytest.approx(auc["second"] - auc["first"])
     assert auc["low"] < auc["value"] < auc["high"] < 0
     assert auc["better"] == "first"
-    assert "system bad is worse than system good" in found["verdict"]
+    assert "bad is worse than good" in found["verdict"]
     assert row(found, "Mass")["delong_p"] is None
 
 
@@ -108,7 +108,7 @@ def test_delong_agrees_with_the_bootstrap_and_p_is_adjusted_over_findings(compar
 
 def test_several_systems_are_each_compared_with_the_first(compare):
     answer = compare("lones0", "goods0", "bads0", options=())
-    assert answer.stdout.count("  against  system lone") == 2
+    assert answer.stdout.count("  against  lone") == 2
     for word in ("AUC of", "DeLong's interval", "p (Holm)", "both: uncalibrated"):
         assert word in answer.stdout
 
