@@ -20,7 +20,8 @@ NIH_FINDINGS = (
     "Pleural_Thickening",
     "Hernia",
 )
-"""In the order of the ChestX-ray14 paper, used for every column order in this project."""
+"""In the order of the ChestX-ray14 paper, used for every column order in this project; the first eight are
+those of the ChestX-ray8 paper."""
 
 NO_FINDING = "No Finding"
 """The label string of an image without any finding: the all-zero vector; a class of its own

@@ -122,6 +122,25 @@ results_option = click.option(
 )
 
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+
+formats_option = click.option(
+    "--format",
+    "forms",
+    type=click.Choice(["png", "svg", "pdf"]),
+    multiple=True,
+    default=("png",),
+    show_default=True,
+    help="Of the figures; may be repeated.",
+)
+
+
 def complete_components(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     """Tab completion of component names, the last one of a comma list."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common
+from cxrbench.cli.common import Output, common, formats_option
 from cxrbench.cli.data_options import data_options, selection_options
 
 if TYPE_CHECKING:
@@ -33,15 +33,7 @@ tables and those few images are read.
     metavar="DIR",
     help="Folder to write into; made where there is none.",
 )
-@click.option(
-    "--format",
-    "forms",
-    type=click.Choice(["png", "svg", "pdf"]),
-    multiple=True,
-    default=("png",),
-    show_default=True,
-    help="Of the figures; may be repeated.",
-)
+@formats_option
 @click.option(
     "--images",
     type=click.IntRange(0, 12),

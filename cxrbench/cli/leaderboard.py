@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, results_option
+from cxrbench.cli.common import Output, common, formats_option, results_option
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
@@ -38,15 +38,7 @@ def _file(form: str) -> Path:
     metavar="DIR",
     help="Write figures into a folder; made where there is none.",
 )
-@click.option(
-    "--format",
-    "forms",
-    type=click.Choice(["png", "svg", "pdf"]),
-    multiple=True,
-    default=("png",),
-    show_default=True,
-    help="Of the figures; may be repeated.",
-)
+@formats_option
 @click.option(
     "--columns",
     metavar="NAME,…",

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from cxrbench.cli.cells import do_cells
-from cxrbench.cli.common import F, Output, common, complete_components, complete_recipes, results_option
+from cxrbench.cli.common import (
+    F,
+    Output,
+    common,
+    complete_components,
+    complete_recipes,
+    device_option,
+    results_option,
+)
 from cxrbench.cli.data_options import NAME, data_options
 
 if TYPE_CHECKING:
@@ -89,13 +97,7 @@ def _axes(function: F) -> F:
     type=click.Path(dir_okay=False, path_type=Path),
     help="TOML file of a run, or of several (a list is an axis); other options override it.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+@device_option
 @click.option(
     "--recipe",
     "recipes",

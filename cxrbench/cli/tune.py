@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_recipes, results_option
+from cxrbench.cli.common import Output, common, complete_recipes, device_option, results_option
 from cxrbench.cli.data_options import data_options
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ What is found is under tuning/NAME in --results: best.toml (for cxrbench run --c
     metavar="NAME.key=value",
     help="Option of a component, the training or the run, for all trials.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+@device_option
 @results_option
 @common
 def tune(

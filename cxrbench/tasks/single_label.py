@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cxrbench.errors import UsageError, did_you_mean
-from cxrbench.findings import NO_FINDING
+from cxrbench.findings import NIH_FINDINGS, NO_FINDING
 from cxrbench.interfaces import TaskLabels
 from cxrbench.task import Task
 from cxrbench.tasks.with_no_finding import with_no_finding
@@ -20,17 +20,7 @@ if TYPE_CHECKING:
 FOUR = (NO_FINDING, "Effusion", "Infiltration", "Atelectasis")
 """Of the four-class study, "Chest X-ray Image Classification", section 1.2."""
 
-CHESTXRAY8 = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Effusion",
-    "Infiltration",
-    "Mass",
-    "Nodule",
-    "Pneumonia",
-    "Pneumothorax",
-    NO_FINDING,
-)
+CHESTXRAY8 = (*NIH_FINDINGS[:8], NO_FINDING)
 """The eight findings of Wang et al. 2017, and none; with ``rest="Other"`` the ten classes of "ChestX-ray14
 Project - Group 38", section 4.1."""
 
