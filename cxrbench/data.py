@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,6 +71,14 @@ class Passport:
     def id(self) -> str:
         """What must agree between runs that are ranked together: test images and their labels."""
         return digest([self.test_ids, self.labels])[:12]
+
+    def trained_elsewhere(self) -> Passport:
+        """That of a run of what others trained: whether its patients were among theirs is not known."""
+        shared = {
+            pair: None if {"train", "val"} & set(pair.split("/")) else count
+            for pair, count in self.shared_patients.items()
+        }
+        return replace(self, shared_patients=shared)
 
     def record(self) -> dict[str, Any]:
         """As JSON."""

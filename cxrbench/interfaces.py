@@ -197,6 +197,24 @@ class FeatureBackbone(Backbone, Protocol):
         """
 
 
+class PublishedBackbone(Backbone, Protocol):
+    """A backbone that is taken as others have trained it, so that its weights decide what its outputs are."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its logits, in their order.
+
+        They are the task of a run with it: a data set's other classes are left out, which is said, and one
+        that lacks some of these is refused. ``build`` is only called with as many outputs.
+        """
+
+    def recommend(self) -> Mapping[str, object]:
+        """Settings of a run that suit the weights, as :meth:`Dataset.recommend`, whose place they take.
+
+        ``{"epochs": 0}`` takes them as they are.
+        """
+
+
 class Head(Protocol):
     """What makes logits of a backbone's maps."""
 

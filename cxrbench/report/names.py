@@ -19,6 +19,7 @@ _TOLD = (
     "preprocessing",
     "resizer",
     "backbone",
+    "trained",
     "head",
     "loss",
     "calibrator",
@@ -32,6 +33,9 @@ _TOLD = (
     "tune_from",
 )
 """Told of every run; the other settings only where they differ."""
+
+_OF_TRAINING = ("loss", "sampler", "augmentation", "averaged", "relabelled_by", "seed")
+"""Settings that say nothing of a network which was not trained here."""
 
 _UNSAID = {
     ("split", "official"),
@@ -58,6 +62,7 @@ _WORDS = {
     ("averaged", ""): "average of {}",
     ("relabelled_by", ""): "relabelled by {}",
     ("seed", ""): "seed {}",
+    ("trained", "elsewhere"): "not trained here",
     ("tune_from", "none"): "fitted on nothing",
     ("tune_from", "test_patients"): "tune from test: half of its patients",
     ("tune_from", "file"): "tune from a file of its own",
@@ -161,5 +166,10 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
         spec["test_dataset"] = Use(
             name=test.name, options=record["options"].get("test_dataset", test.options)
         )
-    training["cycles"] = " then ".join(map(_cycle, training["cycles"])) or "none"
+    if not training["epochs"] and not training["cycles"]:
+        # How it would have been trained is nothing that this network is.
+        spec = {name: value for name, value in spec.items() if name not in _OF_TRAINING}
+        training = {"trained": "elsewhere"}
+    else:
+        training["cycles"] = " then ".join(map(_cycle, training["cycles"])) or "none"
     return {name: str(value) for name, value in {**spec, **training}.items()}

@@ -365,5 +365,7 @@ def _files(record: Mapping[str, Any]) -> Text:
     if record.get("source") == "scored":
         made = f"system:  {record['system']}, scored from {' and '.join(record['files'])}"
     else:
-        made = f"network: {record['parameters']:,} parameters, trained in {record['training_seconds']:.0f} s"
+        seconds = record["training_seconds"]
+        trained = "not trained here" if seconds is None else f"trained in {seconds:.0f} s"
+        made = f"network: {record['parameters']:,} parameters, {trained}"
     return Text(f"{made}; thresholds fitted on {fitted}\nrun:     {record['path']}\nNot for clinical use.")

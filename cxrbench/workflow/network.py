@@ -262,6 +262,9 @@ class Network:
 
     def _train(self, given: nn.Module | None, stop: Stop, folder: Path) -> None:
         network = given or self.initial()
+        if not self.spec.training.trains:
+            train.keep(folder, self.spec, self._backbone, network, self._workflow.device)
+            return
         reader = self.training.id
         roles: tuple[Role, ...] = ("train", "val")
         labels = {role: self._data.labels(role, reader, "fit") for role in roles}

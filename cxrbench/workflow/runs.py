@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cxrbench.architecture import NETWORK_KINDS, architecture_of
+from cxrbench.architecture import NETWORK_KINDS, architecture_of, classes_of
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.external import ExternalTest
@@ -86,17 +86,19 @@ class Workflow:
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         task = keyed(spec.task, "task", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role])
+        told = [list(selection.classes)] if selection.classes else []
+        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role, *told])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        uses = str(spec.sampler), str(spec.task)
+        classes = classes_of(make(spec.backbone, "backbone", self.registry))
+        uses = str(spec.sampler), str(spec.task), *classes
         key = (spec.split, spec.exclude, spec.labels, *uses, str(spec.images_per_role))
         if key not in self._selections:
-            self._selections[key] = selection_of(spec, self.registry)
+            self._selections[key] = replace(selection_of(spec, self.registry), classes=classes)
         return self._selections[key]
 
     def open_test(self, spec: RunSpec, use: Use, task: Task) -> OpenedData:

@@ -249,12 +249,8 @@ class ScoreJob:
     @cached_property
     def passport(self) -> Passport:
         """That of the scored images; what was trained on is not known, nor whether test is free of it."""
-        own = self._opened.passport("tune")
-        shared = {
-            pair: None if {"train", "val"} & set(pair.split("/")) else count
-            for pair, count in own.shared_patients.items()
-        }
-        return replace(own, split=_SPLIT[self.spec.tune_from], shared_patients=shared)
+        own = self._opened.passport("tune").trained_elsewhere()
+        return replace(own, split=_SPLIT[self.spec.tune_from])
 
     @cached_property
     def steps(self) -> Steps:
