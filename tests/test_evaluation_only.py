@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import LIGHT, PHANTOM, invoke, run
+from conftest import PHANTOM, invoke, run
 from safetensors.torch import load_file, save_file
 
 TELLS = """

@@ -66,8 +66,8 @@ def load_weights(network: nn.Module, path: Path, *, whole: bool = False) -> str:
     tensor but the head's must fit by name and shape; the network is left as it was where one does not.
 
     Raises:
-        CxrbenchError: the file cannot be read, holds more than tensors, or does not fit; or it lacks a part of
-            the network, which has to be ``whole``.
+        CxrbenchError: the file cannot be read, holds more than tensors, or does not fit; or it lacks a part
+            of the network, which has to be ``whole``.
     """
     loaded, fills_all = take_over(network, _read(path), str(path))
     if whole and not fills_all:

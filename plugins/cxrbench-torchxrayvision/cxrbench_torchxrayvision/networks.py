@@ -81,9 +81,8 @@ class XrvNetwork:
             UsageError: it has another number of logits, or ImageNet weights are asked for.
         """
         if outputs != len(self.classes):
-            raise UsageError(
-                f"xrv/{self.name} tells {len(self.classes)} findings, not {outputs}: {', '.join(self.classes)}."
-            )
+            told = ", ".join(self.classes)
+            raise UsageError(f"xrv/{self.name} tells {len(self.classes)} findings, not {outputs}: {told}.")
         if pretrained:
             raise UsageError(f"xrv/{self.name} has no ImageNet weights; give its own with --weights FILE.")
         places = model_urls[self.name]["labels"]
