@@ -4,9 +4,9 @@
 
 NIH_FOLDER holds ``Data_Entry_2017_v2020.csv`` and the two official lists; each FILE has ``test_logits``,
 ``test_labels`` and ``test_patient`` of a network on the whole test list. What these lack is predictions on
-train_val, so each network is taken two ways: as it is, as if its probabilities were of train_val's prevalence;
-and calibrated to that on half of the test patients (Platt, positives and negatives weighted so that their
-share is train_val's), judged on the other half. Without arguments it says so and ends.
+train_val, so each network is taken two ways: as it is, as if its probabilities were of train_val's
+prevalence; and calibrated to that on half of the test patients (Platt, positives and negatives weighted so
+that their share is train_val's), judged on the other half. Without arguments it says so and ends.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def draw(shares: dict[str, np.ndarray], path: Path) -> None:
     order = np.argsort(shares["test"])
     places = np.arange(len(order))
     axes.hlines(places, shares["train_val"][order], shares["test"][order], color="0.7", linewidth=2)
-    axes.plot(shares["train_val"][order], places, "o", color="white", markeredgecolor="tab:blue", label="train_val")
+    axes.plot(
+        shares["train_val"][order], places, "o", color="white", markeredgecolor="tab:blue", label="train_val"
+    )
     axes.plot(shares["test"][order], places, "o", color="tab:blue", label="test")
     axes.set_yticks(places, [NIH_FINDINGS[place].replace("_", " ") for place in order])
     axes.set_xlabel("share of images with the finding")

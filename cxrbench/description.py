@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cxrbench.architecture import NETWORK_KINDS, architecture_of, classes_of
 from cxrbench.findings import NIH_FINDINGS
-from cxrbench.interfaces import Backbone, TaskDefinition
+from cxrbench.interfaces import TaskDefinition
 from cxrbench.options import make
 from cxrbench.registry import Kind, Registry
 from cxrbench.specs import RunSpec
@@ -109,7 +109,9 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
     for cycle in cycles_of(spec.training):
         freeze(learnt, frozen_modules(network, cycle.trainable))
         trainable.append(_trained(network))
-    inputs = _shapes(architecture, spec.image_size)
+    side = spec.image_size
+    shapes = {"image": (len(architecture.mean), side, side), "patient": (3,)}
+    inputs: dict[str, tuple[int, ...]] = {name: shapes[name] for name in architecture.inputs}
     flops, layers, activations = _passed(network, [torch.zeros(1, *shape) for shape in inputs.values()])
     state = network.state_dict()
     counted = [tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")]
@@ -126,19 +128,6 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
         inputs=inputs,
         layers=layers,
     )
-
-
-def flops_of(network: nn.Module, backbone: Backbone, image_size: int) -> int:
-    """As :attr:`Description.flops`, of a network wherever it lies; it is in eval mode behind it."""
-    device = next(network.parameters()).device
-    blank = [torch.zeros(1, *shape, device=device) for shape in _shapes(backbone, image_size).values()]
-    return _passed(network, blank)[0]
-
-
-def _shapes(backbone: Backbone, side: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each input for one image."""
-    shapes: dict[str, tuple[int, ...]] = {"image": (len(backbone.mean), side, side), "patient": (3,)}
-    return {name: shapes[name] for name in backbone.inputs}
 
 
 def _trained(module: nn.Module) -> int:

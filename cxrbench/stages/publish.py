@@ -165,9 +165,7 @@ def network_origin(
     Of what others trained there are weights alone: no log, no optimizer.
     """
     trains = spec.training.trains
-    facts = [read_json(training.folder / "training.json") for training in trainings]
-    # Trainings of before FLOPs were counted lack them.
-    flops = [each.get("flops") for each in facts]
+    parameters = [read_json(training.folder / "training.json")["parameters"] for training in trainings]
     logs = [training.folder / "epochs.csv" for training in trainings] if trains else []
     last = trainings[-1]
     record = {
@@ -175,8 +173,7 @@ def network_origin(
         "options": {kind: dict(given) for kind, given in options.items()},
         "seed": spec.seed,
         "tune": spec.tune,
-        "parameters": sum(each["parameters"] for each in facts),
-        "flops": None if None in flops else sum(flops),
+        "parameters": sum(parameters),
         "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)) if trains else None,
         "spec": spec.model_dump(mode="json"),
         "trainings": [f"artifacts/{training.id}" for training in trainings],

@@ -15,7 +15,6 @@ from torch import nn
 
 from cxrbench.architecture import architecture_of
 from cxrbench.backbones.weights import load_weights
-from cxrbench.description import flops_of
 from cxrbench.files import write_json
 from cxrbench.interfaces import Augmentation, Backbone, Loss
 from cxrbench.options import instantiate, make
@@ -109,16 +108,16 @@ def run(
             freeze(list(network.parameters()), frozen_modules(network, "head"))
             load_own_weights(training.network, folder / "weights.safetensors")
             save_weights(network, folder / "weights.safetensors")
-        write_json(finished, _facts(spec, backbone, network, device))
+        write_json(finished, _facts(spec, network, device))
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()
     return trains
 
 
-def keep(folder: Path, spec: RunSpec, backbone: Backbone, network: nn.Module, device: torch.device) -> None:
+def keep(folder: Path, spec: RunSpec, network: nn.Module, device: torch.device) -> None:
     """Write ``network`` as it is, untrained, where :func:`run` writes a trained one."""
     save_weights(network, folder / "weights.safetensors")
-    write_json(folder / "training.json", _facts(spec, backbone, network, device))
+    write_json(folder / "training.json", _facts(spec, network, device))
 
 
 _MAPPED = ("pixels", "features", "mirrored_features")
@@ -275,12 +274,11 @@ def largest_batch_size(
     return largest_share(training, min(images, 1024) // processes, device) * processes
 
 
-def _facts(spec: RunSpec, backbone: Backbone, network: nn.Module, device: torch.device) -> dict[str, Any]:
+def _facts(spec: RunSpec, network: nn.Module, device: torch.device) -> dict[str, Any]:
     return {
         "spec": spec.model_dump(mode="json"),
         "parameters": sum(p.numel() for p in network.parameters()),
         "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "flops": flops_of(network, backbone, spec.image_size),
         "device": name_of(device),
         "processes": current().count,
         "threads": torch.get_num_threads(),

@@ -263,7 +263,7 @@ class Network:
     def _train(self, given: nn.Module | None, stop: Stop, folder: Path) -> None:
         network = given or self.initial()
         if not self.spec.training.trains:
-            train.keep(folder, self.spec, self._backbone, network, self._workflow.device)
+            train.keep(folder, self.spec, network, self._workflow.device)
             return
         reader = self.training.id
         roles: tuple[Role, ...] = ("train", "val")
