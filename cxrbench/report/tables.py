@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from cxrbench.report.leaderboard_words import prior_shift_told
 from cxrbench.report.names import apart, data_of, system, trained_name
 from cxrbench.report.systems import systems_of
 
@@ -317,19 +318,8 @@ def _said(record: Mapping[str, Any]) -> list[RenderableType]:
 
 def _shift(record: Mapping[str, Any]) -> list[RenderableType]:
     """What correcting for the prevalence of test would do."""
-    shift = record.get("prior_shift")
-    if not shift or not shift["findings"]:
-        return []
-    told = (
-        f"{_number(shift['macro_ece' + end])} {name}"
-        for end, name in (("", "as it is"), ("_estimated", "estimated"), ("_known", "known"))
-    )
-    return [
-        Text(
-            f"ECE with the prevalence of test, over {shift['findings']} findings: {', '.join(told)}. "
-            "Transductive (it reads all of test's scores): shown only, no decision uses it."
-        )
-    ]
+    told = prior_shift_told(record)
+    return [Text(told)] if told else []
 
 
 def _subgroups(record: Mapping[str, Any]) -> list[RenderableType]:
