@@ -264,9 +264,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
         raise UsageError(
             f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file."
         )
-    if not spec.training.trains:
-        _require_nothing_to_train(spec)
-    elif not spec.training.epochs and any(cycle.epochs is None for cycle in spec.training.cycles):
+    if not spec.training.epochs and any(cycle.epochs is None for cycle in spec.training.cycles):
         raise UsageError("With epochs 0 each of training.cycles needs epochs of its own, or leave them out.")
     if spec.test_dataset:
         use = spec.test_dataset
@@ -278,7 +276,12 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     return spec.model_copy(update={**uses, "training": training})
 
 
-def _require_nothing_to_train(spec: RunSpec) -> None:
+def require_as_it_is(spec: RunSpec) -> None:
+    """Refuse a run without training that has nothing to evaluate, or settings of a training.
+
+    Raises:
+        UsageError: there is no file of weights, or a setting means nothing without a training.
+    """
     if spec.weights in ("none", "imagenet"):
         raise UsageError(
             f"With epochs 0 the weights of {spec.backbone.name} are taken as they are: give their file with "

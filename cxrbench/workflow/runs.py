@@ -18,7 +18,7 @@ from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.selection import Selection, selection_of
-from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.specs import RunSpec, TrainingSpec, keyed, require_as_it_is
 from cxrbench.stages.features import FeatureKind, are_stored, kind_of
 from cxrbench.store import Store
 from cxrbench.task import Task
@@ -143,6 +143,8 @@ class Workflow:
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
         if spec.training.deterministic:
             check_deterministic(self.device)
+        if not spec.training.trains:
+            require_as_it_is(spec)
         backbone: Backbone = architecture_of(spec, self.registry)
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.

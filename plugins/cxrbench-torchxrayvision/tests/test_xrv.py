@@ -81,8 +81,9 @@ def test_densenet_gives_the_logits_of_the_library(tmp_path):
 
     # The library scales probabilities by its operating points: the order of images stays.
     points = torch.tensor(xrv.models.model_urls[NIH]["op_threshs"])
-    scaled = xrv.models.op_norm(torch.sigmoid(expected.double()), points.double())[:, places]
-    assert torch.equal(scaled.argsort(dim=0), expected[:, places].argsort(dim=0))
+    scaled = xrv.models.op_norm(torch.sigmoid(expected), points)[:, places]
+    by_logit = scaled.gather(0, expected[:, places].argsort(dim=0))
+    assert (by_logit.diff(dim=0) >= 0).all()
 
 
 def test_weights_saved_by_the_library_with_its_operating_points_fit(tmp_path):
@@ -171,7 +172,8 @@ def test_it_enters_as_an_evaluation_only_system(tmp_path):
     assert cxrbench("verify", "--roles", "--results", tmp_path / "results").exit_code == 0
     board = cxrbench("leaderboard", "--results", tmp_path / "results")
     assert board.exit_code == 0, board.output
-    assert "not known whether it was trained on patients of test" in " ".join(board.stdout.split())
+    # Random weights are no better than chance, which is said; both are told for what they are.
+    assert board.stdout.count("not trained here") == 2
 
 
 def test_it_needs_its_weights(tmp_path):
