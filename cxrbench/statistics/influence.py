@@ -169,7 +169,7 @@ def _auc(seen: _Seen, clusters: int) -> tuple[Any, ...]:
     value = below[positive].sum() / (2 * positives * negatives)
     placements = np.where(positive, below / (2 * negatives), 1 - of_positives / (2 * positives))
     shares = (placements - value) / np.where(positive, positives, negatives)
-    units = min(len(np.unique(seen.rows[side])) for side in (positive, ~positive))
+    units = min(np.count_nonzero(np.bincount(seen.rows[side])) for side in (positive, ~positive))
     return value, np.bincount(seen.rows, shares, clusters), units
 
 
@@ -188,7 +188,11 @@ def _rate(seen: _Seen, chosen: NDArray[np.bool_], clusters: int) -> tuple[Any, .
     if not len(rows):
         return np.nan, np.zeros(clusters), 0
     value = called.mean()
-    return value, np.bincount(rows, (called - value) / len(rows), clusters), len(np.unique(rows))
+    return (
+        value,
+        np.bincount(rows, (called - value) / len(rows), clusters),
+        np.count_nonzero(np.bincount(rows)),
+    )
 
 
 def _ece(seen: _Seen, clusters: int) -> tuple[Any, ...]:
