@@ -137,7 +137,7 @@ def _clustered(
 
     def by_cluster(placements: FloatArray, places: NDArray[Any]) -> tuple[FloatArray, int]:
         sums = np.stack([np.bincount(places, each, clusters) for each in placements - auc])
-        return sums / placements.shape[1], np.count_nonzero(np.bincount(places))
+        return sums / placements.shape[1], int(np.count_nonzero(np.bincount(places)))
 
     (positive, with_positive), (negative, with_negative) = (
         by_cluster(of_positives, rows),

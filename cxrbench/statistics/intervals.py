@@ -171,8 +171,8 @@ def difference_bounds(
 
 def t_quantile(units: FloatArray, level: float) -> FloatArray:
     """Student's quantile for figures of so many patients; NaN for fewer than two."""
-    quantile: FloatArray = special.stdtrit(np.where(units > 1, units - 1, np.nan), (1 + level) / 2)
-    return quantile
+    freedom = np.where(units > 1, units - 1, np.nan)
+    return np.asarray(special.stdtrit(freedom, (1 + level) / 2), np.float64)
 
 
 def _quantile(level: float) -> float:

@@ -273,5 +273,5 @@ def _counts(
     # NumPy sorts 16-bit integers in linear time.
     order = np.argsort(rows.astype(np.uint16) if shape[0] <= 2**16 else rows, kind="stable")
     ends = np.cumsum(np.bincount(rows, minlength=shape[0]))
-    ones = np.ones(len(rows), dtype)
+    ones: NDArray[Any] = np.ones(len(rows), dtype)
     return sparse.csr_array((ones, columns[order], np.concatenate([[0], ends])), shape=shape)
