@@ -179,9 +179,7 @@ def _parts(network: nn.Module) -> tuple[int, int | None]:
     return resizer, outside - resizer
 
 
-def _passed(
-    network: nn.Module, inputs: Mapping[str, tuple[int, ...]]
-) -> tuple[int, tuple[Layer, ...], int]:
+def _passed(network: nn.Module, inputs: Mapping[str, tuple[int, ...]]) -> tuple[int, tuple[Layer, ...], int]:
     """FLOPs of a forward pass of one image, the layers that it met, and how many numbers they gave."""
     layers: list[Layer] = []
     activations = 0

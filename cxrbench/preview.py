@@ -43,8 +43,8 @@ class Preview:
         preprocessed: uint8 ``[h, w]``.
         evaluation: float 0..1 ``[size, size]``, what a network sees of it in evaluation.
         training: the same in training's first epochs, before normalisation.
-        resized: float 0..1 ``[side, side, channels]``, what the resizer makes of ``evaluation``, normalisation
-            undone and cut at black and white; None without a resizer.
+        resized: float 0..1 ``[side, side, channels]``, what the resizer makes of ``evaluation``,
+            normalisation undone and cut at black and white; None without a resizer.
     """
 
     image_id: str

@@ -125,7 +125,9 @@ def _of_run(text: str, results: Path, output: Output) -> tuple[dict[str, Any], P
     store = Store(results, output.reporter, create=False)
     record = read_record(store.find_run(text))
     if record.get("source", "network") != "network":
-        raise UsageError(f"{record['run_id']} has no network of its own; give --run one that was trained here.")
+        raise UsageError(
+            f"{record['run_id']} has no network of its own; give --run one that was trained here."
+        )
     return record["spec"], store.root / record["weights"]
 
 
