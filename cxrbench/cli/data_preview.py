@@ -88,12 +88,12 @@ def preview(
     given = {name: value for name, value in given.items() if value is not None}
     weights = None
     if run_id is not None:
+        run_id, settings, weights = _of_run(run_id, results, output)
         for name in ("resizer", "image_size"):
             if name in given:
                 raise UsageError(
                     f"--run shows what that run's resizer does; leave --{name.replace('_', '-')} out."
                 )
-        settings, weights = _of_run(run_id, results, output)
         given = {**settings, **given}
     spec = resolve(given, registry)
 
@@ -112,12 +112,12 @@ def preview(
     )
     numbers = {"image_size": spec.image_size, "crop": spec.crop, "seed": spec.seed}
     ids = [each.image_id for each in previews]
-    output.document({"path": str(path), "images": ids, **uses, **numbers})
+    output.document({"path": str(path), "images": ids, "run": run_id, **uses, **numbers})
     output.show(str(path))
 
 
-def _of_run(text: str, results: Path, output: Output) -> tuple[dict[str, Any], Path]:
-    """The settings of a run, and the weights of its network."""
+def _of_run(text: str, results: Path, output: Output) -> tuple[str, dict[str, Any], Path]:
+    """The id of a run, its settings, and the weights of its network."""
     from cxrbench.errors import UsageError
     from cxrbench.records import read_record
     from cxrbench.store import Store
@@ -128,7 +128,8 @@ def _of_run(text: str, results: Path, output: Output) -> tuple[dict[str, Any], P
         raise UsageError(
             f"{record['run_id']} has no network of its own; give --run one that was trained here."
         )
-    return record["spec"], store.root / record["weights"]
+    # What its weights began with does not matter any more, and the file may be gone.
+    return record["run_id"], {**record["spec"], "weights": "none"}, store.root / record["weights"]
 
 
 def _in_short(use: Use, kind: Kind, registry: Registry) -> str:
