@@ -3,6 +3,8 @@
 import pytest
 import torch
 from conftest import invoke
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from cxrbench.architecture import architecture_of
 from cxrbench.description import described, flops_of
@@ -112,8 +114,21 @@ def test_flops_and_activations_are_those_of_a_hand_count():
 def test_flops_are_known_without_computing(given):
     registry = installed().registry
     spec = check(given)
-    assert flops_of(spec, architecture_of(spec, registry), 14) == described(spec, registry, 14).flops
-    assert given["backbone"] == "prior" or flops_of(spec, architecture_of(spec, registry), 14) > 0
+    architecture = architecture_of(spec, registry)
+    network = architecture.build(14, spec.image_size, False).eval().requires_grad_(False)
+    side = spec.image_size
+    inputs = {"image": torch.zeros(1, len(architecture.mean), side, side), "patient": torch.zeros(1, 3)}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network(*(inputs[name] for name in architecture.inputs))
+    assert flops_of(spec, architecture, 14) == counter.get_total_flops()
+
+
+def test_flops_of_attention_are_those_of_a_hand_count():
+    tokens, width, layers = (160 // 16) ** 2 + 1, 64, 6
+    attention = layers * 2 * 2 * tokens**2 * width
+    dense = layers * 2 * tokens * (4 + 2 * 3) * width**2
+    found = describe(backbone="timm/test_vit", image_size=160).flops
+    assert found == attention + dense + 2 * (tokens - 1) * 16**2 * 3 * width + 2 * width * 4
 
 
 class Looking(torch.nn.Module):
