@@ -157,7 +157,7 @@ def test_a_runs_resizer_is_shown_as_it_was_trained(tmp_path):
     given = ("--run", made["run_id"], "--results", tmp_path / "r", "--output", path, "--json")
     answer = invoke("data", "preview", *given, "--images", 1)
     assert answer.json["run"] == made["run_id"]
-    assert answer.json["resizer"] == "learnable:filters=4,side=32"
+    assert answer.json["resizer"] == "learnable:side=32,filters=4"
     assert answer.json["image_size"] == 48
     refused = invoke("data", "preview", *given, "--resizer", "none")
     assert refused.exit_code == 2

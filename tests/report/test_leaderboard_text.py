@@ -69,7 +69,8 @@ def test_the_markdown_table_keeps_its_columns(answer):
 
 def test_the_latex_is_escaped_and_balanced(answer):
     text = answer["tex"]
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
     assert r"\input{z}" not in text
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert rule in text
