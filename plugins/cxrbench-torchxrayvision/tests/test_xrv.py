@@ -152,6 +152,7 @@ def test_it_enters_as_an_evaluation_only_system(tmp_path):
     (run,) = json.loads(done.stdout)["runs"]
     record = json.loads((Path(run["path"]) / "run.json").read_text())
     assert record["parameters"] == sum(p.numel() for p in library_network().parameters())
+    assert record["flops"] > 1e6
     assert record["training_seconds"] is record["optimizer"] is record["trained_on"] is None
     assert record["passport"]["shared_patients"]["train/test"] is None
     assert record["tune"] == "tune"
