@@ -309,7 +309,7 @@ class Explainer(Protocol):
         Args:
             network: in eval mode; gives logits ``[B, c]`` of ``inputs``. It is left as it is.
             layer: of the network, whose output is maps of the image; an explainer may do without.
-            inputs: what ``forward`` takes (:attr:`Backbone.inputs`), one of them images ``[B, channels, S, S]``.
+            inputs: what ``forward`` takes (:attr:`Backbone.inputs`), among it images ``[B, channels, S, S]``.
             classes: ``[B]``, the class that each image is explained for.
 
         Returns:

@@ -283,7 +283,9 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != _AN_INTEGER)
         table = first["loc"][0] if len(first["loc"]) > 1 else None
-        fields: type[BaseModel] = TrainingSpec if table == "training" else Use if table in RUN_KINDS else RunSpec
+        fields: type[BaseModel] = (
+            TrainingSpec if table == "training" else Use if table in RUN_KINDS else RunSpec
+        )
         if first["loc"][:2] == ("training", "cycles"):
             fields = Cycle
         if first["type"] == "extra_forbidden":

@@ -1,6 +1,6 @@
 """Class activation maps, as the library ``grad-cam`` makes them.
 
-Gildenblat and contributors, "PyTorch library for CAM methods", https://github.com/jacobgil/pytorch-grad-cam. It
+Gildenblat and contributors, "PyTorch library for CAM methods", github.com/jacobgil/pytorch-grad-cam. It
 takes the logit of a class (before the sigmoid or softmax), cuts the map at 0, brings it to the image's size
 (bilinearly) and each image's map to 0..1.
 """

@@ -39,7 +39,7 @@ def centre_maps(pairs: Pairs, size: int) -> Maps:
 
 
 def place_maps(pairs: Pairs, known: Pairs, window: Window, size: int) -> Maps:
-    """Where boxes of the pair's finding are in images that may be fitted on: the mean of those, on the finest grid.
+    """The mean of the boxes of the pair's finding in images that may be fitted on, on the finest grid.
 
     Of a finding without boxes there it is a map of zeros, which points nowhere.
     """
@@ -54,7 +54,7 @@ def place_maps(pairs: Pairs, known: Pairs, window: Window, size: int) -> Maps:
 
 
 def ideal_maps(pairs: Pairs, grid: tuple[int, int], window: Window, size: int) -> Maps:
-    """The annotated boxes themselves on the layer's grid, brought to the images' size as explainers' maps are.
+    """The annotated boxes on the layer's grid, brought to the images' size as explainers' maps are.
 
     Each cell is the share of it that is covered: the best that a network could do by such a layer.
     """

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.localisation.pairs import Pairs, Window
-from cxrbench.statistics.intervals import percentile_interval
+from cxrbench.statistics.intervals import Interval, percentile_interval
 from cxrbench.statistics.localisation import energy, hottest_boxes, overlaps, pointing
 from cxrbench.statistics.resamples import Resamples
 
@@ -23,10 +23,10 @@ CUTOFFS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Intensities, as shares of a map's most, of which the one that suits tune boxes best is taken."""
 
 FIXED_CUTOFF = 0.7
-"""Where there are no tune boxes: 180 of 255, the higher of ChestX-ray8's two, to the next of :data:`CUTOFFS`."""
+"""Where there are no tune boxes: the higher of ChestX-ray8's two, 180 of 255, as one of :data:`CUTOFFS`."""
 
 LEAST = 10
-"""Pairs on tune that a finding needs for a cut-off of its own, and all findings together for one of theirs."""
+"""Pairs on tune that a finding needs for a cut-off of its own, and all together for a common one."""
 
 LIMITS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
 """T(IoBB) and T(IoU): a box is right where its overlap is more."""
@@ -38,7 +38,7 @@ METRICS = (
     "pointing",
     "energy",
 )
-"""Columns of the table: accuracy at T(IoBB), at T(IoU), the mean of IoU, the pointing game, energy in the box."""
+"""Accuracy at T(IoBB) and at T(IoU), the mean IoU, the pointing game, energy in the box."""
 
 ALL = "mean of findings"
 """What stands for a finding in rows of means over findings, which weigh the same."""
@@ -140,6 +140,12 @@ def summary(values: FloatArray, pairs: Pairs, seed: str) -> pd.DataFrame:
         everyone = len(set(pairs.patients))
         rows += _rows(ALL, np.mean(means, axis=0), np.mean(replicates, axis=0), len(pairs), everyone)
     return pd.DataFrame(rows, columns=["finding", "metric", "value", "low", "high", "pairs", "patients"])
+
+
+def mean_with_interval(values: FloatArray, patients: NDArray[np.str_], seed: str) -> tuple[float, Interval]:
+    """The mean of values ``[n]`` and its interval over resampled patients ``[n]``; NaN is left out."""
+    mean, drawn = _means(values[:, None], Resamples(patients, seed))
+    return float(mean[0]), percentile_interval(drawn[0], units=len(set(patients)))
 
 
 def _means(values: FloatArray, resamples: Resamples) -> tuple[FloatArray, FloatArray]:

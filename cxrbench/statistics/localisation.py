@@ -1,7 +1,7 @@
 """How well heatmaps point at annotated boxes: overlap of boxes, the pointing game, energy in the box.
 
-Boxes are ``(left, top, right, bottom)`` in shares of the side of what the map covers; annotated ones may reach
-beyond it. An image may have several boxes of one finding: arrays of annotated boxes are ``[n, m, 4]``, filled
+Boxes are ``(left, top, right, bottom)`` in shares of the side of what the map covers; annotated ones may
+reach beyond it. An image may have several boxes of one finding: arrays of annotated boxes are ``[n, m, 4]``, filled
 up with NaN.
 """
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def hottest_boxes(maps: NDArray[np.floating], cutoffs: Sequence[float]) -> FloatArray:
     """The box round the hottest region of each map, at each intensity cut-off.
 
-    The region is what is connected (by sides of pixels) to the hottest pixel, the first where several are,
-    among pixels of at least ``cutoff`` times its heat. ChestX-ray8 (Wang et al. 2017, §4.2) boxes such regions
+    The region is what is connected (by sides of pixels) to the hottest pixel, the first of several, among
+    pixels of at least ``cutoff`` times its heat. ChestX-ray8 (Wang et al. 2017, §4.2) boxes such regions
     at two fixed cut-offs.
 
     Args:

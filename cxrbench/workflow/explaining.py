@@ -136,7 +136,7 @@ class ExplainedRun:
         return opened.example(image_id)
 
     def annotated(self, role: Role) -> Pairs:
-        """All pairs of a role's images and findings with boxes; those of test are read for evaluation alone."""
+        """All pairs of a role's images and findings with boxes; test's are read for evaluation alone."""
         data = self._data_of(role)
         boxes = data.boxes(role, f"explain/{self.run_id}", "evaluate" if role == "test" else "fit")
         return annotated_pairs(boxes, data.patients(role))
@@ -255,9 +255,13 @@ class ExplainedRun:
         """What a layer of its (first) network gives of an image: maps ``[C, h, w]``."""
         network, found = self._networks[0], self.layer(layer)
         kept: list[Tensor] = []
-        hook = found.module.register_forward_hook(lambda _module, _inputs, output: kept.append(output.clone()))
+        hook = found.module.register_forward_hook(
+            lambda _module, _inputs, output: kept.append(output.clone())
+        )
         try:
-            self._logits(network, self._rows(self.role_of(image_id), pd.Index([image_id]), self._job.networks[0]))
+            self._logits(
+                network, self._rows(self.role_of(image_id), pd.Index([image_id]), self._job.networks[0])
+            )
         finally:
             hook.remove()
         return np.asarray(found.maps(kept[0])[0].float().cpu(), np.float32)
@@ -332,7 +336,9 @@ class ExplainedRun:
 def _with_last_layer_of(network: nn.Module, other: nn.Module) -> nn.Module:
     """``network`` with the weights of the last of its layers that has some replaced by ``other``'s."""
     weighted = [
-        name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
+        name
+        for name, module in network.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
     ]
     network.get_submodule(weighted[-1]).load_state_dict(other.get_submodule(weighted[-1]).state_dict())
     return network
