@@ -1,8 +1,8 @@
 """How well heatmaps point at annotated boxes: overlap of boxes, the pointing game, energy in the box.
 
 Boxes are ``(left, top, right, bottom)`` in shares of the side of what the map covers; annotated ones may
-reach beyond it. An image may have several boxes of one finding: arrays of annotated boxes are ``[n, m, 4]``, filled
-up with NaN.
+reach beyond it. An image may have several boxes of one finding: arrays of annotated boxes are
+``[n, m, 4]``, filled up with NaN.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
 
+_IN_PLANE = np.zeros((3, 3, 3), bool)
+_IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+
+
 def hottest_boxes(maps: NDArray[np.floating], cutoffs: Sequence[float]) -> FloatArray:
     """The box round the hottest region of each map, at each intensity cut-off.
 
@@ -33,19 +37,26 @@ def hottest_boxes(maps: NDArray[np.floating], cutoffs: Sequence[float]) -> Float
     Returns:
         float64 ``[n, k, 4]``; NaN where a map is 0 everywhere, or has no finite values.
     """
+    height, width = maps.shape[1:]
     boxes = np.full((len(maps), len(cutoffs), 4), np.nan)
-    side = np.array([maps.shape[2], maps.shape[1]] * 2, np.float64)
+    levels = np.asarray(cutoffs, np.float32)[:, None, None]
     for index, heat in enumerate(np.asarray(maps, np.float32)):
-        peak = np.unravel_index(int(heat.argmax()), heat.shape)
-        most = heat[peak]
+        row, column = divmod(int(heat.argmax()), width)
+        most = heat[row, column]
         if not (np.isfinite(most) and most > 0):
             continue
-        for place, cutoff in enumerate(cutoffs):
-            regions, _ = ndimage.label(heat >= np.float32(cutoff) * most)
-            region = regions == regions[peak]
-            rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
-            boxes[index, place] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    boxes /= side
+        # All cut-offs at once: planes of one solid that do not touch each other.
+        regions, _ = ndimage.label(heat >= levels * most, _IN_PLANE)
+        region = regions == regions[:, row, column][:, None, None]
+        across, down = region.any(axis=1), region.any(axis=2)
+        boxes[index] = np.column_stack(
+            [
+                across.argmax(axis=1) / width,
+                down.argmax(axis=1) / height,
+                1 - across[:, ::-1].argmax(axis=1) / width,
+                1 - down[:, ::-1].argmax(axis=1) / height,
+            ]
+        )
     return boxes
 
 
