@@ -19,7 +19,7 @@ _SIDE, _CLASSES = 32, 3
 
 
 class _Fused(nn.Module):
-    """Maps of an image, pooled and beside them patient data; what is behind the maps changes them in place."""
+    """Maps of an image, pooled, and patient data; what is behind the maps changes them in place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _Fused(nn.Module):
 
 
 def gives_a_map_of_each_image(subject: Subject) -> None:
-    """Maps are float32 [B, S, S] for images of S px, from 0 to 1, or 0 everywhere; patient data may come along."""
+    """Maps are float32 [B, S, S] for images of S px, from 0 to 1, or 0 everywhere, with patient data too."""
     maps = _maps(subject, *_example())
     require(maps.shape == (5, _SIDE, _SIDE), f"Of 5 images of {_SIDE} px it gives {maps.shape}.")
     require(maps.dtype == np.float32, f"It gives {maps.dtype}.")

@@ -50,7 +50,7 @@ def test_maps_are_the_librarys(name, images):
 
 
 def test_gradcam_by_hand(images):
-    """Behind average pooling the mean gradient of a channel is its weight, divided by the number of places."""
+    """Behind average pooling the mean gradient of a channel is its weight, over the number of places."""
     network = small()
     with torch.no_grad():
         maps = network[0](images)
