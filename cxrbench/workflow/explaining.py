@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cxrbench.architecture import architecture_of
 from cxrbench.canonical import digest
-from cxrbench.data import Data
+from cxrbench.data import Data, Purpose
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Calibrator, Explainer, SamplePlan
 from cxrbench.localisation.pairs import Pairs, Window, annotated_pairs, pairs_of
@@ -88,6 +88,7 @@ class ExplainedRun:
         if use := self.spec.test_dataset:
             tested = workflow.open_test(self.spec, use, opened.data.task)
         self._opened, self._tested = opened, tested
+        self._read_boxes: dict[Role, pd.DataFrame] = {}
         self._job = Job(workflow, self.spec, self._backbone, opened, tested)
         for network in self._job.networks:
             if not self._store.has(network.training):
@@ -137,16 +138,21 @@ class ExplainedRun:
 
     def annotated(self, role: Role) -> Pairs:
         """All pairs of a role's images and findings with boxes; test's are read for evaluation alone."""
-        data = self._data_of(role)
-        boxes = data.boxes(role, f"explain/{self.run_id}", "evaluate" if role == "test" else "fit")
-        return annotated_pairs(boxes, data.patients(role))
+        return annotated_pairs(self._boxes(role), self._data_of(role).patients(role))
+
+    def _boxes(self, role: Role) -> pd.DataFrame:
+        """The boxes of a role, read once."""
+        if role not in self._read_boxes:
+            purpose: Purpose = "evaluate" if role == "test" else "fit"
+            reader = f"explain/{self.run_id}"
+            self._read_boxes[role] = self._data_of(role).boxes(role, reader, purpose)
+        return self._read_boxes[role]
 
     def pairs(self, image_ids: Sequence[str], findings: Sequence[str]) -> Pairs:
         """These pairs, whatever the roles of the images, with whatever boxes there are."""
         roles = [self.role_of(image_id) for image_id in image_ids]
-        reader = f"explain/{self.run_id}"
         used: list[Role] = [role for role in ROLES if role in roles]
-        tables = [self._data_of(role).boxes(role, reader, "evaluate") for role in used]
+        tables = [self._boxes(role) for role in used]
         patients = pd.concat([self._data_of(role).patients(role) for role in used])
         return pairs_of(image_ids, findings, patients, pd.concat(tables))
 

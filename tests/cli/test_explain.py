@@ -1,5 +1,6 @@
 """``cxrbench explain`` on small runs: scores, boxes, layers, controls, sanity, the page in a browser."""
 
+import json
 import re
 
 import numpy as np
@@ -229,3 +230,11 @@ def test_the_page_in_a_browser(scored, out, open_page, ids):
     head = by_finding.get_by_role("columnheader", name=re.compile("^network"))
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
+
+
+def test_boxes_of_test_are_read_for_evaluation_alone(results, ids, scored):
+    lines = (results / "label_reads.jsonl").read_text().splitlines()
+    reads = [json.loads(line) for line in lines if '"explain/' in line]
+    assert {(read["role"], read["purpose"]) for read in reads} >= {("test", "evaluate"), ("tune", "fit")}
+    assert all(read["purpose"] == "evaluate" for read in reads if read["role"] == "test")
+    assert invoke("verify", "--roles", "--results", results).exit_code == 0
