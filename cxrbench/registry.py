@@ -26,11 +26,11 @@ RunKind = Literal[
 ]
 """Kinds of which a run has one component each: fields of its spec, parts of its keys."""
 
-Kind = RunKind | Literal["explainer"]
+Kind = Literal[RunKind, "explainer"]
 """Every kind; those that no run has are used on runs that there are."""
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
-KINDS: tuple[Kind, ...] = (*RUN_KINDS, "explainer")
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
 """What the command line can read as a component's name."""
