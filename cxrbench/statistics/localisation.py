@@ -121,7 +121,7 @@ def pointing(maps: NDArray[np.floating], annotated: FloatArray) -> FloatArray:
         float64 ``[n]``, 1 or 0.
     """
     height, width = maps.shape[1:]
-    flat = maps.reshape(len(maps), -1)
+    flat = maps.reshape(len(maps), height * width)
     row, column = np.divmod(flat.argmax(axis=1), width)
     y, x = ((row + 0.5) / height)[:, None], ((column + 0.5) / width)[:, None]
     left, top, right, bottom = np.moveaxis(annotated, -1, 0)
@@ -153,7 +153,8 @@ def rank_correlations(one: NDArray[np.floating], other: NDArray[np.floating]) ->
     """
     from scipy.stats import rankdata
 
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
+    flat = (maps.reshape(len(maps), int(np.prod(maps.shape[1:]))) for maps in (one, other))
+    ranks = [rankdata(maps, axis=1) for maps in flat]
     first, second = (each - each.mean(axis=1, keepdims=True) for each in ranks)
     spread = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     with np.errstate(invalid="ignore", divide="ignore"):
