@@ -62,7 +62,8 @@ def named_layers(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, MapL
     Returns:
         Empty where no module gives maps.
     """
-    every = _map_layers(network, inputs)
+    if not (every := _map_layers(network, inputs)):
+        return {}
     for prefix, module in network.named_modules():
         if told := getattr(module, "map_layers", None):
             within = f"{prefix}." if prefix else ""

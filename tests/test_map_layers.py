@@ -42,7 +42,7 @@ def built(backbone, size, head="own", resizer="none"):
         ("scratch_cnn_b", 128, "own", "none", "features", None),
         # The transition's maps: with the prediction layer's weights, ChestX-ray8's own heatmap.
         ("timm/test_resnet", 64, "transition", "none", "head.1", (2, 2)),
-        ("timm/test_resnet", 80, "dense", "learnable:side=64", "network.features.layer4", (2, 2)),
+        ("timm/test_resnet", 80, "dense", "learnable:side=64", "network.features", (2, 2)),
     ],
 )
 def test_the_last_layer_whose_places_matter(backbone, size, head, resizer, name, grid):
