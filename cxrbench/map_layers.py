@@ -78,14 +78,19 @@ def named_layers(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, MapL
 def layer_of(network: nn.Module, inputs: Sequence[Tensor], name: str) -> MapLayer:
     """The layer of that name: one of :func:`named_layers`, or any module whose output is maps.
 
+    What stands before a module's name where a resizer or head was put on its network may be left out:
+    ``layer4`` finds ``network.features.layer4``.
+
     Raises:
-        UsageError: there is no such layer, or its output is no maps; the message gives near names.
+        UsageError: there is no such layer, its output is no maps, or several end with that name; the message
+            gives near names.
     """
     named = named_layers(network, inputs)
     every = {**_map_layers(network, inputs), **named}
-    if name in every:
-        return every[name]
-    near = difflib.get_close_matches(name, every, n=3, cutoff=0.5)
+    ending = [each for each in every if each == name or each.endswith(f".{name}")]
+    if name in every or len(ending) == 1:
+        return every[name if name in every else ending[0]]
+    near = ending or difflib.get_close_matches(name, every, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join([*named][:3]) or 'none'}."
     raise UsageError(f"The network has no layer '{name}' that gives maps once in a forward pass; {hint}")
 

@@ -16,15 +16,12 @@ def results(tmp_path_factory):
     results = tmp_path_factory.mktemp("explain") / "results"
     done = run(results, *PIXELS, "--calibrator", "platt", "--set", "min_positives=2", backbone=None)
     assert done.exit_code == 0, done.stderr
-    fused = (
-        "--backbone",
-        "timm/test_resnet",
-        "--head",
-        "transition:channels=8",
-        "--resizer",
-        "learnable:side=64",
+    config = results.parent / "averaged.toml"
+    config.write_text(
+        'backbone = "timm/test_resnet"\nhead = "transition:channels=8"\nresizer = "learnable:side=64"\n'
+        "image_size = 32\naveraged = 2\n"
     )
-    done = run(results, *fused, "--image-size", 32, "--set", "averaged=2", "--epochs", 1, backbone=None)
+    done = run(results, "--config", config, "--epochs", 1, backbone=None)
     assert done.exit_code == 0, done.stderr
     assert run(results, backbone=LIGHT).exit_code == 0
     return results
