@@ -89,7 +89,7 @@ def test_any_layer_with_maps_can_be_named():
     assert layer_of(network, inputs, "layer2").grid == (8, 8)
     fused, its_inputs = built("timm/test_resnet", 80, "transition", "learnable:side=64")
     assert layer_of(fused, its_inputs, "layer2").name == "network.features.layer2"
-    with pytest.raises(UsageError, match="no layer 'conv1' .*did you mean"):
+    with pytest.raises(UsageError, match=r"no layer 'conv1' .*did you mean"):
         layer_of(fused, its_inputs, "conv1")
     with pytest.raises(UsageError, match=r"no layer 'layer5' .*did you mean layer"):
         layer_of(network, inputs, "layer5")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -81,6 +81,7 @@ boxes_within = st.tuples(*[st.integers(0, 9)] * 2, *[st.integers(1, 10)] * 2).ma
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(boxes_within, boxes_within)
 def test_overlaps_equal_counting_cells(first, second):
     """An oracle: boxes as sets of cells of a fine grid."""
