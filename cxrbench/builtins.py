@@ -349,3 +349,38 @@ def register_decisions(register: Register) -> None:
         version="1",
         summary='Where "No Finding" scores highest, no finding is called',
     )
+
+
+@hookimpl
+def register_explainers(register: Register) -> None:
+    """Explainers."""
+    register(
+        "gradcam",
+        "cxrbench.explainers.cams:GradCam",
+        version="1",
+        summary="Grad-CAM: channels weighted by the mean of their gradient",
+    )
+    register(
+        "gradcam++",
+        "cxrbench.explainers.cams:GradCamPlusPlus",
+        version="1",
+        summary="Grad-CAM++: positive gradients, weighted place by place",
+    )
+    register(
+        "layercam",
+        "cxrbench.explainers.cams:LayerCam",
+        version="1",
+        summary="LayerCAM: each place by its own positive gradient, for finer layers too",
+    )
+    register(
+        "eigencam",
+        "cxrbench.explainers.cams:EigenCam",
+        version="1",
+        summary="EigenCAM: the maps' first principal component, the same for every class",
+    )
+    register(
+        "hirescam",
+        "cxrbench.explainers.cams:HiResCam",
+        version="1",
+        summary="HiResCAM: each place by its own gradient, of both signs",
+    )

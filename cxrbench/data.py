@@ -173,6 +173,22 @@ class Data:
         self._store.log_label_read(role, step.id, reader, purpose)
         return labels
 
+    def boxes(self, role: Role, reader: str, purpose: Purpose) -> pd.DataFrame:
+        """The annotated boxes of a role's images, of the task's classes; see :class:`Collection`.
+
+        Every read is logged as one of the role's labels, which a box tells.
+
+        Raises:
+            CxrbenchError: the test role is read in order to fit something.
+        """
+        if purpose == "fit":
+            require_fit_role(role, reader)
+        boxes = self._collection.boxes
+        mine = set(self.image_ids(role).tolist())
+        chosen = boxes[boxes["image_id"].map(mine.__contains__).astype(bool)]
+        self._store.log_label_read(role, self._label_steps[role].id, reader, purpose)
+        return chosen[chosen["finding"].isin(self.task.classes)].reset_index(drop=True)
+
     def require_roles(self, *roles: Role) -> None:
         """Refuse a run that needs roles without images.
 

@@ -91,3 +91,8 @@ def register_thresholds(register: Register) -> None:
 @hookspec
 def register_decisions(register: Register) -> None:
     """Register decision rules (:class:`cxrbench.interfaces.DecisionRule`)."""
+
+
+@hookspec
+def register_explainers(register: Register) -> None:
+    """Register explainers (:class:`cxrbench.interfaces.Explainer`)."""

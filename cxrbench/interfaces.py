@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cxrbench.collection import Collection
+    from cxrbench.map_layers import MapLayer
     from cxrbench.task import Task
 
     FloatArray = NDArray[np.float64]
@@ -157,7 +158,11 @@ class Augmentation(Protocol):
 
 
 class Backbone(Protocol):
-    """A network, from pixels (and patient data) to one logit for each class."""
+    """A network, from pixels (and patient data) to one logit for each class.
+
+    The module that it builds may say by which layers it is explained: see
+    :func:`cxrbench.map_layers.named_layers`.
+    """
 
     @property
     def inputs(self) -> tuple[Literal["image", "patient"], ...]:
@@ -308,4 +313,24 @@ class DecisionRule(Protocol):
 
         Raises:
             UsageError: the rule needs a class that is not among ``classes``; said also where n is 0.
+        """
+
+
+class Explainer(Protocol):
+    """Where in an image a network sees a class: a heatmap."""
+
+    def maps(
+        self, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """A map of each image, for one class each.
+
+        Args:
+            network: in eval mode; gives logits ``[B, c]`` of ``inputs``. It is left as it is.
+            layer: of the network, whose output is maps of the image; an explainer may do without.
+            inputs: what ``forward`` takes (:attr:`Backbone.inputs`), among it images ``[B, channels, S, S]``.
+            classes: ``[B]``, the class that each image is explained for.
+
+        Returns:
+            float32 ``[B, S, S]``, from 0 to, where the image speaks for the class at all, a maximum of 1. A
+            map of zeros says that it does not.
         """

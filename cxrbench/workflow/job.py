@@ -122,6 +122,11 @@ class Job:
         return NetworkSteps(**vars(judged), made_by=tuple(before))
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """Its networks: several where their probabilities are averaged."""
+        return self._networks
+
+    @property
     def _roles(self) -> tuple[Role, ...]:
         """The roles that are predicted."""
         return (self.spec.tune, "test")

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from cxrbench.collection import BOX_COLUMNS, Collection
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import OperatingPoint
+from cxrbench.map_layers import MapLayer
 from cxrbench.registry import KINDS, Component, Kind
 from cxrbench.task import Task
 from cxrbench.testing import Check, checks_for
@@ -160,6 +161,22 @@ class SoundThresholds:
         return OperatingPoint(float(scores[labels == 1].mean()))
 
 
+class SoundExplainer:
+    """The mean of the layer's maps, above 0."""
+
+    def maps(
+        self, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> np.ndarray:
+        kept: list[Tensor] = []
+        hook = layer.module.register_forward_hook(lambda module, given, output: kept.append(output.clone()))
+        with torch.no_grad():
+            network(*inputs)
+        hook.remove()
+        heat = layer.maps(kept[0]).mean(dim=1, keepdim=True).clamp(min=0)
+        heat = F.interpolate(heat, inputs[0].shape[-2:], mode="nearest")[:, 0]
+        return (heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)).numpy()
+
+
 SOUND: list[tuple[Kind, type[Any]]] = [
     ("dataset", SoundDataset),
     ("backbone", SoundBackbone),
@@ -168,6 +185,7 @@ SOUND: list[tuple[Kind, type[Any]]] = [
     ("calibrator", SoundCalibrator),
     ("calibrator", SoundSingleLabelCalibrator),
     ("thresholds", SoundThresholds),
+    ("explainer", SoundExplainer),
 ]
 
 
@@ -605,3 +623,37 @@ def test_a_data_set_must_decode_alike_whatever_its_options(tmp_path: Path) -> No
     check.run(component("dataset", Bright), {"brighter": 0}, tmp_path)
     with pytest.raises(AssertionError, match="i00 is decoded otherwise"):
         check.run(component("dataset", Bright), {"brighter": 1}, tmp_path)
+
+
+def changed_maps(change: Callable[..., Any]) -> dict[str, Any]:
+    """Maps of the sound explainer, changed."""
+
+    def maps(
+        self: Any, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> Any:
+        return change(SoundExplainer().maps(network, layer, inputs, classes), network)
+
+    return {"maps": maps}
+
+
+def frozen(maps: np.ndarray, network: nn.Module) -> np.ndarray:
+    network.requires_grad_(False)
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (lambda maps, network: maps[:, ::4, ::4], "gives_a_map_of_each_image"),
+        (lambda maps, network: maps.astype(np.float64), "gives_a_map_of_each_image"),
+        (lambda maps, network: maps - 0.5, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps * 255, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps * 0, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps / len(maps), "treats_images_alone"),
+        (lambda maps, network: maps * np.float32(random.random()), "repeats_itself"),
+        (frozen, "leaves_the_network_alone"),
+        (lambda maps, network: (network.train(), maps)[1], "leaves_the_network_alone"),
+    ],
+)
+def test_broken_explainers(change: Callable[..., Any], check: str) -> None:
+    assert_fails("explainer", broken(SoundExplainer, **changed_maps(change)), check)

@@ -30,6 +30,7 @@ from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.explainers.cams import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
 from cxrbench.heads.transition import TransitionHead
@@ -39,6 +40,7 @@ from cxrbench.interfaces import (
     Calibrator,
     Dataset,
     DecisionRule,
+    Explainer,
     FeatureBackbone,
     Head,
     Loss,
@@ -128,6 +130,7 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
+EXPLAINERS: tuple[Callable[..., Explainer], ...] = (GradCam, GradCamPlusPlus, LayerCam, EigenCam, HiResCam)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
@@ -143,6 +146,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
     "decision": RULES,
+    "explainer": EXPLAINERS,
 }
 
 
