@@ -91,3 +91,8 @@ def register_thresholds(register: Register) -> None:
 @hookspec
 def register_decisions(register: Register) -> None:
     """Register decision rules (:class:`cxrbench.interfaces.DecisionRule`)."""
+
+
+@hookspec
+def register_ensembles(register: Register) -> None:
+    """Register searches of ensembles (:class:`cxrbench.interfaces.EnsembleSearch`)."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
 
-Kind = Literal[
+RunKind = Literal[
     "dataset",
     "task",
     "sampler",
@@ -24,6 +24,10 @@ Kind = Literal[
     "thresholds",
     "decision",
 ]
+Kind = Literal[RunKind, "ensemble"]
+RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
+"""What a run is made of: axes of a grid, and part of its spec."""
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")

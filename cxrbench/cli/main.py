@@ -16,6 +16,7 @@ _COMMANDS = {
     "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",
     "compare": "cxrbench.cli.compare:compare",
+    "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",

@@ -34,6 +34,7 @@ from cxrbench.stages import publish
 from cxrbench.steps import Steps
 from cxrbench.store import Artifact, Step, Store
 from cxrbench.workflow.evidence import Evidence
+from cxrbench.workflow.given import GivenImages
 from cxrbench.workflow.opened import OpenedData
 
 if TYPE_CHECKING:
@@ -84,22 +85,6 @@ class ScoreRequest:
     classes: Sequence[str] | None = None
     prefix: str | None = None
     allowed: Allowed = field(default_factory=Allowed)
-
-
-@dataclass(frozen=True)
-class _ScoredImages:
-    """The images of a file of scores, as a data set (:class:`cxrbench.interfaces.Dataset`)."""
-
-    collection: Collection
-
-    def recommend(self) -> Mapping[str, object]:
-        return {}
-
-    def read(self, root: Path | None) -> Collection:
-        return self.collection
-
-    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
-        raise CxrbenchError(f"The image {image_id} is known by its scores alone.")
 
 
 class Scoring:
@@ -209,7 +194,7 @@ class Scoring:
         )
         if key not in self._opened:
             identity = {"name": "scores", "version": VERSION, "options": {}}
-            data = Data(_ScoredImages(collection), identity, None, self.store)
+            data = Data(GivenImages(collection), identity, None, self.store)
             self._opened[key] = OpenedData(self.store, self.registry, self.reporter, data, identity)
         return self._opened[key]
 
