@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DifferentialEvolution:
-    """Differential evolution (Storn and Price 1997), as SciPy does it (``best1bin``), of weights in 0..1 that
-    are then normalised to sum 1.
+    """Differential evolution (Storn and Price 1997) of weights in 0..1 that are then normalised to sum 1.
+
+    As SciPy does it, with ``best1bin``.
 
     Attributes:
         population: vectors for each member.

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
-    """Ensemble selection (Caruana, Niculescu-Mizil, Crew, Ksikes 2004, "Ensemble selection from libraries of
-    models"): begin with the best members, then add again and again the one whose addition to the average
-    gives the highest fitness. The best average met on the way is the answer.
+    """Ensemble selection: begin with the best members, then add the one that helps most, again and again.
+
+    A member may be added several times. The best average met on the way is the answer. Caruana,
+    Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004.
 
     Attributes:
         picks: how many members are picked altogether, repeated ones included.

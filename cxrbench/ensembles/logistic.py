@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Logistic:
-    """Stacking (Wolpert 1992): for each finding a logistic regression of its label on the members' logits,
-    with an L2 penalty. It minimises log loss, whatever the fitness. Coefficients may be negative; the weights
+    """Stacking (Wolpert 1992): for each finding a logistic regression of its label on the members' logits.
+
+    With an L2 penalty. It minimises log loss, whatever the fitness. Coefficients may be negative; the weights
     shown are the shares of their sizes.
 
     Attributes:

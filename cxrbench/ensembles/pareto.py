@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
-    """NSGA-II (Deb et al. 2002, by pymoo) of the highest fitness and the least cost. A member costs what it
-    costs where its weight is not 0; genes under ``least`` are 0.
+    """NSGA-II (Deb et al. 2002, by pymoo) of the highest fitness and the least cost.
+
+    An ensemble costs what its members cost together whose weight is not 0.
 
     Attributes:
         cost: what members cost: their parameters, their measured latency, their FLOPs, or 1 each.

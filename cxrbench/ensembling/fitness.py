@@ -1,4 +1,4 @@
-"""How good weighted averages of several models' scores are: many averages at once, thresholds refitted in each.
+"""How good weighted averages of several models' scores are: many at once, thresholds refitted in each.
 
 A class's scores are sorted as 32-bit integers: the bits of a float that is not negative, whose last one says
 whether the image is a negative. So one sort carries scores and labels, and where scores tie, negatives come

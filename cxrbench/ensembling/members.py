@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,8 +62,8 @@ class Member:
         table = pd.read_parquet(found.folder / "labels.parquet").set_index("image_id")
         if found.record["inputs"]["role"] != role:
             raise UsageError(
-                f"{self.run_id} is fitted on {found.record['inputs']['role']}, on which its epoch was selected "
-                "too, so that no image is left to search an ensemble on; run it with --tune tune."
+                f"{self.run_id} is fitted on {found.record['inputs']['role']}, on which its epoch was "
+                "selected too, so that no image is left to search an ensemble on; run it with --tune tune."
             )
         return table
 
@@ -85,8 +86,8 @@ class Member:
         found = [each for each in run.record["parents"] if each.startswith("manifest/")]
         if len(found) != 1:
             raise UsageError(
-                f"{self.run_id} is tested on another data set than it was fitted on, and ensembles of such runs "
-                "are not made: patients of the two data sets cannot be kept apart."
+                f"{self.run_id} is tested on another data set than it was fitted on, and ensembles of such "
+                "runs are not made: patients of the two data sets cannot be kept apart."
             )
         return found[0]
 
@@ -160,7 +161,7 @@ def join_members(members: Sequence[Member], min_positives: int) -> JoinedMembers
             counted and the first is named.
     """
     members = sorted(members, key=lambda member: member.run_id)
-    for first, second in zip(members, members[1:], strict=False):
+    for first, second in pairwise(members):
         if first.run_id == second.run_id:
             raise UsageError(f"{first.run_id} is named twice; a member's weight says how much it counts.")
     task = members[0].predictions("test").task
@@ -229,7 +230,7 @@ def _common(members: Sequence[Member], tune: Sequence[pd.Index[str]]) -> _Common
     if not len(kept):
         counts = ", ".join(f"{len(each):,} of {m.run_id}" for m, each in zip(members, tune, strict=True))
         raise UsageError(
-            f"No image is tune of every member with a patient that none of them trained, selected or is tested "
+            "No image is tune of every member with a patient that none of them trained, selected or is tested "
             f"on (tune images: {counts}; in common: {len(ids):,}). Runs need the same --split, or score them "
             "with --tune-file or --tune-from-test patients."
         )
@@ -279,7 +280,7 @@ def _require_positives(labels: pd.DataFrame, least: int) -> None:
             few.append(f"{finding} {positives:,} and {negatives:,}")
     if few:
         raise UsageError(
-            f"On the {len(labels):,} images that an ensemble can be searched on, too few are positive or "
-            f"negative: {'; '.join(few)} (at least {least} of each are needed). Give members more tune images "
+            f"On the {len(labels):,} images that an ensemble can be searched on, too few are positive "
+            f"or negative: {'; '.join(few)} (at least {least} of each are needed). Give members more tune images "
             "in common, or a smaller --min-positives."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,22 +29,26 @@ HEADS = {
 BASELINES = {"best_single": "best single (on tune)", "average": "average", "greedy": "greedy"}
 
 
-def ensemble_figures(name: str, fitness: str, told: Mapping[str, Any]) -> dict[str, Sheet]:
-    """The figures by name: ``weights``, ``test`` and, where there is something to be shown, ``convergence``,
-    ``left_out`` and ``front``.
+def ensemble_figures(
+    name: str, told: Mapping[str, Any], trace: Sequence[Mapping[str, Any]]
+) -> dict[str, Sheet]:
+    """The figures by name.
+
+    ``weights``, ``test`` and, where there is something to be shown, ``convergence``, ``left_out``, ``front``.
 
     Args:
         name: of the search.
-        fitness: what it made as high as it could.
         told: of the ensemble, see :func:`cxrbench.workflow.contrast.contrast`.
+        trace: of its search.
     """
+    head = HEADS[told["fitness"]]
     figures = {"weights": _weights(name, told), "test": _test(name, told)}
-    if len(told["trace"]) > 1:
-        figures["convergence"] = _convergence(name, HEADS[fitness], told)
+    if len(trace) > 1:
+        figures["convergence"] = _convergence(name, head, trace)
     if len(told["members"]) > 1:
-        figures["left_out"] = _left_out(name, HEADS[fitness], told)
+        figures["left_out"] = _left_out(name, head, told)
     if len(told["front"]) > 1:
-        figures["front"] = _front(name, HEADS[fitness], told)
+        figures["front"] = _front(name, head, told)
     return figures
 
 
@@ -69,7 +73,7 @@ def _rows(title: str, heading: str, names: list[str]) -> tuple[Sheet, Axes]:
 
 def _weights(name: str, told: Mapping[str, Any]) -> Sheet:
     rows = told["members"]
-    several = len(told["restarts"]) > 1
+    several = any(row["highest"] > row["lowest"] for row in rows)
     heading = "Share of each member" + ("; line: over restarts" if several else "")
     sheet, axes = _rows(f"{name}: weights", heading, [member_name(row) for row in rows])
     axes.barh(range(len(rows)), [row["weight"] for row in rows], color=BLUE, height=0.6)
@@ -81,14 +85,14 @@ def _weights(name: str, told: Mapping[str, Any]) -> Sheet:
     return sheet
 
 
-def _convergence(name: str, head: str, told: Mapping[str, Any]) -> Sheet:
+def _convergence(name: str, head: str, trace: Sequence[Mapping[str, Any]]) -> Sheet:
     sheet = Sheet(
         _WIDTH, 3.6, title=f"{name}: convergence", heading=f"{head} on tune; thick: best so far, thin: mean"
     )
     axes = sheet.panel(0.8, 0.6, _WIDTH - 1.1, 2.9)
-    restarts = sorted({row["restart"] for row in told["trace"]})
+    restarts = sorted({row["restart"] for row in trace})
     for restart in restarts:
-        rows = [row for row in told["trace"] if row["restart"] == restart]
+        rows = [row for row in trace if row["restart"] == restart]
         evaluations = [row["evaluations"] for row in rows]
         axes.plot(evaluations, [row["best"] for row in rows], color=BLUE, linewidth=1.3)
         axes.plot(evaluations, [row["mean"] for row in rows], color=GREY, linewidth=0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,31 @@ ALTS = {
 }
 
 
-def write_ensemble(folder: Path, name: str, fitness: str, told: Mapping[str, Any]) -> None:
+def write_ensemble(
+    folder: Path, name: str, told: Mapping[str, Any], trace: Sequence[Mapping[str, Any]]
+) -> None:
     """Write ``ensemble.html``, ``ensemble_members.csv``, ``ensemble_trace.csv`` and the figures as PNG.
 
     Args:
         folder: of the run.
         name: of the search.
-        fitness: what it made as high as it could.
         told: of the ensemble, see :func:`cxrbench.workflow.contrast.contrast`.
+        trace: of its search.
     """
-    rows = member_rows(told)
+    rows, head = member_rows(told), HEADS[told["fitness"]]
     write_text(folder / "ensemble_members.csv", pd.DataFrame(rows).to_csv(index=False))
-    if told["trace"]:
-        write_text(folder / "ensemble_trace.csv", pd.DataFrame(told["trace"]).to_csv(index=False))
+    if trace:
+        write_text(folder / "ensemble_trace.csv", pd.DataFrame(trace).to_csv(index=False))
     charts = {}
     with house_style():
-        for figure, sheet in ensemble_figures(name, fitness, told).items():
+        for figure, sheet in ensemble_figures(name, told, trace).items():
             sheet.save(folder / f"ensemble_{figure}.png")
             charts[figure] = data_uri(sheet.body_svg(), "image/svg+xml")
     write_page(
         folder / "ensemble.html",
         "ensemble.html.j2",
         title=f"Ensemble: {name} of {len(rows)} runs",
-        subtitle=f"{HEADS[fitness]} on tune made as high as it can be; {told['combine']} combined",
+        subtitle=f"{head} on tune made as high as it can be; {told['combine']} combined",
         charts=charts,
         alts=ALTS,
         members=rows,
@@ -53,7 +55,7 @@ def write_ensemble(folder: Path, name: str, fitness: str, told: Mapping[str, Any
         differences=difference_rows(told),
         front=[{"cost": point["cost"], "fitness": point["fitness"]} for point in told["front"]],
         notes=told["notes"],
-        head=HEADS[fitness],
+        head=head,
         seconds=fixed(told["seconds"], 1),
     )
 

@@ -52,8 +52,6 @@ def contrast(
         "fitness": own["fitness"],
         "combine": own["scale"],
         "weights": _named(ids, classes, own["weights"]),
-        "restarts": [_named(ids, classes, weights) for weights in own["restarts"]],
-        "trace": own["trace"],
         "front": [{**point, "weights": _named(ids, classes, point["weights"])} for point in own["front"]],
         "tune": own["tune"],
         "cross_fitted": own["cross_fitted"],
@@ -64,7 +62,9 @@ def contrast(
                 "tune": each["tune"],
                 "cross_fitted": each["cross_fitted"],
                 "test": _values(read[name]),
-                "difference": _differences(read[""], read[name]),
+                "difference": (
+                    {} if evaluations[name] == evaluations[""] else _differences(read[""], read[name])
+                ),
             }
             for name, each in found.items()
             if name

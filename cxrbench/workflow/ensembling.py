@@ -294,7 +294,7 @@ class EnsembleJob:
             {"test_dataset": None, "trained_on": None, "passport": self.passport.record()},
             (*self.joined.notes, *told["notes"]),
         )
-        write_ensemble(folder, spec.search.name, spec.fitness, told)
+        write_ensemble(folder, spec.search.name, told, found[""]["trace"])
 
     def _cohort(self) -> Cohort:
         return Cohort(

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ import tomli_w
 from cxrbench.canonical import digest
 from cxrbench.collection import Collection
 from cxrbench.data import Data, Passport
-from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.errors import UsageError
 from cxrbench.files import sha256
 from cxrbench.options import Use
 from cxrbench.predictions import Predictions
@@ -36,9 +35,6 @@ from cxrbench.store import Artifact, Step, Store
 from cxrbench.workflow.evidence import Evidence
 from cxrbench.workflow.given import GivenImages
 from cxrbench.workflow.opened import OpenedData
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 VERSION = "1"
 """Changes when the same file is imported as other logits."""
