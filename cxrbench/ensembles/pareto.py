@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from cxrbench.ensembling.weights import normalised, weighted, weights_state
-from cxrbench.errors import UsageError
+from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import FoundEnsemble, FrontPoint, TraceRow
 
 if TYPE_CHECKING:
@@ -51,11 +51,15 @@ class Pareto:
 
         Raises:
             UsageError: a member's cost is not known, or nothing is within the budget.
+            CxrbenchError: pymoo is not installed.
         """
-        from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.core.callback import Callback
-        from pymoo.core.problem import Problem
-        from pymoo.optimize import minimize
+        try:
+            from pymoo.algorithms.moo.nsga2 import NSGA2
+            from pymoo.core.callback import Callback
+            from pymoo.core.problem import Problem
+            from pymoo.optimize import minimize
+        except ModuleNotFoundError as error:
+            raise CxrbenchError("A front needs pymoo; pip install 'cxrbench[pareto]'.") from error
 
         costs = members.costs.get(self.cost, np.full(len(members.scores), np.nan))
         if np.isnan(costs).any():

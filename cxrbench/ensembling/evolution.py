@@ -105,7 +105,13 @@ def evolve(
 
 
 class _Population:
-    """Chromosomes ``[q, p, m]``, the best first, and their fitness ``[q, p]``."""
+    """Chromosomes ``[q, p, m]``, the best first, and their fitness ``[q, p]``.
+
+    Attributes:
+        best: the best chromosome of each question that there has been, ``[q, m]``.
+        best_fitness: its fitness ``[q]``.
+        evaluations: chromosomes evaluated so far, of each question.
+    """
 
     def __init__(
         self,
@@ -120,17 +126,9 @@ class _Population:
         if settings.seed_uniform:
             genes[:, 0] = 1
         self.evaluations = 0
+        self.best = np.zeros((questions, members))
+        self.best_fitness = np.full(questions, -np.inf)
         self._keep(normalised(genes))
-
-    @property
-    def best(self) -> FloatArray:
-        """The best chromosome of each question ``[q, m]``."""
-        return self.genes[:, 0]
-
-    @property
-    def best_fitness(self) -> FloatArray:
-        """Its fitness ``[q]``."""
-        return self.fitness[:, 0]
 
     def next(self) -> None:
         """The next generation."""
@@ -149,6 +147,10 @@ class _Population:
         order = np.argsort(-fitness, axis=1, kind="stable")
         self.genes = np.take_along_axis(children, order[:, :, None], axis=1)
         self.fitness = np.take_along_axis(fitness, order, axis=1)
+        # Without elitism a later population may be worse.
+        better = self.fitness[:, 0] > self.best_fitness
+        self.best = np.where(better[:, None], self.genes[:, 0], self.best)
+        self.best_fitness = np.where(better, self.fitness[:, 0], self.best_fitness)
 
     def _children(self, count: int) -> FloatArray:
         settings, rng = self._settings, self._rng

@@ -230,9 +230,9 @@ def _common(members: Sequence[Member], tune: Sequence[pd.Index[str]]) -> _Common
     if not len(kept):
         counts = ", ".join(f"{len(each):,} of {m.run_id}" for m, each in zip(members, tune, strict=True))
         raise UsageError(
-            "No image is tune of every member with a patient that none of them trained, selected or is tested "
-            f"on (tune images: {counts}; in common: {len(ids):,}). Runs need the same --split, or score them "
-            "with --tune-file or --tune-from-test patients."
+            "No image is tune of every member with a patient that none of them trained, selected or is "
+            f"tested on (tune images: {counts}; in common: {len(ids):,}). Runs need the same --split, or score "
+            "them with --tune-file or --tune-from-test patients."
         )
     return _Common(kept, tuple(notes))
 
@@ -281,6 +281,6 @@ def _require_positives(labels: pd.DataFrame, least: int) -> None:
     if few:
         raise UsageError(
             f"On the {len(labels):,} images that an ensemble can be searched on, too few are positive "
-            f"or negative: {'; '.join(few)} (at least {least} of each are needed). Give members more tune images "
-            "in common, or a smaller --min-positives."
+            f"or negative: {'; '.join(few)} (at least {least} of each are needed). Give members more tune "
+            "images in common, or a smaller --min-positives."
         )

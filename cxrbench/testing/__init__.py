@@ -25,6 +25,7 @@ from cxrbench.testing import (
     components,
     datasets,
     decisions,
+    ensembles,
     heads,
     losses,
     preprocessing,
@@ -53,6 +54,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
+    "ensemble": ensembles.CHECKS,
 }
 
 

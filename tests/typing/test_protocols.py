@@ -30,6 +30,14 @@ from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.ensembles.average import Average
+from cxrbench.ensembles.best_single import BestSingle
+from cxrbench.ensembles.differential_evolution import DifferentialEvolution
+from cxrbench.ensembles.genetic import Genetic
+from cxrbench.ensembles.greedy import Greedy
+from cxrbench.ensembles.logistic import Logistic
+from cxrbench.ensembles.pareto import Pareto
+from cxrbench.ensembles.per_finding import PerFinding
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
 from cxrbench.heads.transition import TransitionHead
@@ -39,6 +47,7 @@ from cxrbench.interfaces import (
     Calibrator,
     Dataset,
     DecisionRule,
+    EnsembleSearch,
     FeatureBackbone,
     Head,
     Loss,
@@ -129,6 +138,16 @@ TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, Sin
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
+SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
+    Average,
+    BestSingle,
+    Genetic,
+    Greedy,
+    DifferentialEvolution,
+    Logistic,
+    PerFinding,
+    Pareto,
+)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
@@ -143,6 +162,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
     "decision": RULES,
+    "ensemble": SEARCHES,
 }
 
 
