@@ -21,22 +21,8 @@ from cxrbench.ensembling.fitness import WeightedFitness
 from cxrbench.interfaces import Members
 
 MODELS, IMAGES = 8, 11_000
-PREVALENCE = (
-    0.103,
-    0.025,
-    0.119,
-    0.177,
-    0.052,
-    0.056,
-    0.013,
-    0.047,
-    0.042,
-    0.021,
-    0.022,
-    0.015,
-    0.030,
-    0.002,
-)
+POSITIVES = (11559, 2776, 13317, 19894, 5782, 6331, 1431, 5302, 4667, 2303, 2516, 1686, 3385, 227)
+"""Of the 14 findings among NIH's 112,120 images."""
 LOOPED, GENERATIONS = 5, 3
 
 Array = NDArray[np.float64]
@@ -45,7 +31,7 @@ Array = NDArray[np.float64]
 def simulate() -> tuple[Array, Array]:
     """Probabilities ``[m, n, c]`` of models that err partly together, AUC about .8, and labels."""
     rng = np.random.default_rng(0)
-    prevalence = np.array(PREVALENCE)
+    prevalence = np.array(POSITIVES) / 112_120
     labels = (rng.random((IMAGES, len(prevalence))) < prevalence).astype(float)
     shared = 0.8 * rng.normal(size=labels.shape)
     own = 0.6 * rng.normal(size=(MODELS, *labels.shape))
@@ -87,8 +73,9 @@ def main() -> None:
     value = float(fitness.whole(found.weights[None])[0])
     average = float(fitness.whole(np.full((1, MODELS), 1 / MODELS))[0])
     print(
-        f"genetic: {MODELS} models × {IMAGES:,} images × {labels.shape[1]} findings, {evaluations:,} ensembles "
-        f"in {seconds:.1f} s ({cpu:.1f} s of processor time); macro-F1 {value:.4f}, average {average:.4f}"
+        f"genetic: {MODELS} models × {IMAGES:,} images × {labels.shape[1]} findings, {evaluations:,} "
+        f"ensembles in {seconds:.1f} s ({cpu:.1f} s of processor time); macro-F1 {value:.4f}, of the plain "
+        f"average {average:.4f}"
     )
     population = np.random.default_rng(1).dirichlet(np.ones(MODELS), 50)
     started = time.perf_counter()

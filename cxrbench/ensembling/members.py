@@ -231,8 +231,8 @@ def _common(members: Sequence[Member], tune: Sequence[pd.Index[str]]) -> _Common
         counts = ", ".join(f"{len(each):,} of {m.run_id}" for m, each in zip(members, tune, strict=True))
         raise UsageError(
             "No image is tune of every member with a patient that none of them trained, selected or is "
-            f"tested on (tune images: {counts}; in common: {len(ids):,}). Runs need the same --split, or score "
-            "them with --tune-file or --tune-from-test patients."
+            f"tested on (tune images: {counts}; in common: {len(ids):,}). Runs need the same --split, or "
+            "score them with --tune-file or --tune-from-test patients."
         )
     return _Common(kept, tuple(notes))
 
