@@ -104,15 +104,8 @@ def test_the_answer_has_weights_values_and_baselines(results, answer):
 
 
 def test_its_predictions_are_the_weighted_average(files, results, answer, record):
-    (found,) = (
-        (results / "artifacts/combine").glob(record["evaluation_of"])
-        if "evaluation_of" in record
-        else (
-            path
-            for path in (results / "artifacts/combine").iterdir()
-            if f"combine/{path.name}" in record["artifacts"]
-        )
-    )
+    (step,) = (each for each in record["artifacts"] if each.startswith("combine/"))
+    found = results / "artifacts" / step
     logits = Predictions.read(found / "predictions.parquet").table
     expected = sum(
         answer["weights"][run_of(results, name)]
