@@ -110,7 +110,7 @@ class _Population:
     Attributes:
         best: the best chromosome of each question that there has been, ``[q, m]``.
         best_fitness: its fitness ``[q]``.
-        evaluations: chromosomes evaluated so far, of each question.
+        evaluations: chromosomes evaluated so far, of each question; none twice for being copied.
     """
 
     def __init__(
@@ -128,31 +128,34 @@ class _Population:
         self.evaluations = 0
         self.best = np.zeros((questions, members))
         self.best_fitness = np.full(questions, -np.inf)
-        self._keep(normalised(genes))
+        self._keep(normalised(genes), self._fitness_of(normalised(genes)))
 
     def next(self) -> None:
         """The next generation."""
         settings = self._settings
         elite = min(math.ceil(settings.elitism * settings.population), settings.population - 1)
-        children = self._children(settings.population - elite)
-        self._keep(children, elite)
+        children, fitness = self._children(settings.population - elite)
+        self._keep(
+            np.concatenate([self.genes[:, :elite], children], axis=1),
+            np.concatenate([self.fitness[:, :elite], fitness], axis=1),
+        )
 
-    def _keep(self, children: FloatArray, elite: int = 0) -> None:
-        """Evaluate the children, and sort them and the ``elite`` best of before."""
-        fitness = np.nan_to_num(self._evaluate(children), nan=-1.0)
-        self.evaluations += children.shape[1]
-        if elite:
-            children = np.concatenate([self.genes[:, :elite], children], axis=1)
-            fitness = np.concatenate([self.fitness[:, :elite], fitness], axis=1)
+    def _fitness_of(self, genes: FloatArray) -> FloatArray:
+        self.evaluations += genes.shape[1]
+        return np.nan_to_num(self._evaluate(genes), nan=-1.0)
+
+    def _keep(self, genes: FloatArray, fitness: FloatArray) -> None:
+        """Make these the population."""
         order = np.argsort(-fitness, axis=1, kind="stable")
-        self.genes = np.take_along_axis(children, order[:, :, None], axis=1)
+        self.genes = np.take_along_axis(genes, order[:, :, None], axis=1)
         self.fitness = np.take_along_axis(fitness, order, axis=1)
         # Without elitism a later population may be worse.
         better = self.fitness[:, 0] > self.best_fitness
         self.best = np.where(better[:, None], self.genes[:, 0], self.best)
         self.best_fitness = np.where(better, self.fitness[:, 0], self.best_fitness)
 
-    def _children(self, count: int) -> FloatArray:
+    def _children(self, count: int) -> tuple[FloatArray, FloatArray]:
+        """Children ``[q, count, m]`` and their fitness; one that is its parent again has its parent's."""
         settings, rng = self._settings, self._rng
         questions, population, members = self.genes.shape
         # The population is sorted: the best of a tournament is the first of it.
@@ -164,4 +167,10 @@ class _Population:
         children = np.where(crossed, (first + second) / 2, first)
         gene = rng.integers(0, members, (questions, count, 1))
         mutated = (np.arange(members) == gene) & (rng.random((questions, count, 1)) < settings.mutation)
-        return normalised(np.where(mutated, rng.random((questions, count, 1)), children))
+        children = np.where(mutated, rng.random((questions, count, 1)), children)
+        fitness = np.take_along_axis(self.fitness, parents[0], axis=1)
+        new = (children != first).any(axis=(0, 2))
+        children = np.where(new[:, None], normalised(children), first)
+        if new.any():
+            fitness[:, new] = self._fitness_of(children[:, new])
+        return children, fitness

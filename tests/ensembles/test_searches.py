@@ -89,7 +89,8 @@ def test_the_trace_tells_each_restart():
     result, judge = found(Genetic(**SMALL), scores, labels)
     last = {row.restart: row for row in result.trace}
     assert sorted(last) == [0, 1]
-    assert all(row.evaluations == 30 + 30 * 27 for row in last.values())
+    # Three are kept as they are, and some children are their parent again.
+    assert all(30 * 27 / 2 < row.evaluations < 30 + 30 * 27 for row in last.values())
     best = [judge.whole(weights[None])[0] for weights in result.restarts]
     np.testing.assert_allclose([row.best for row in last.values()], best)
     assert max(best) == pytest.approx(judge.whole(result.weights[None])[0])
