@@ -45,8 +45,8 @@ class Evolution:
     generations: Annotated[int, Ge(1), Le(1_000_000)] = 100
     restarts: Annotated[int, Ge(1), Le(10_000)] = 5
     tournament: Annotated[int, Ge(1)] = 3
-    crossover: Annotated[float, Ge(0), Le(1)] = 0.7
-    crossover_genes: Annotated[float, Gt(0), Le(1)] = 0.5
+    crossover: Annotated[float, Ge(0), Le(1)] = 0.9
+    crossover_genes: Annotated[float, Gt(0), Le(1)] = 0.25
     mutation: Annotated[float, Ge(0), Le(1)] = 0.5
     elitism: Annotated[float, Ge(0), Le(1)] = 0.1
     seed_uniform: bool = True
