@@ -384,3 +384,53 @@ def register_explainers(register: Register) -> None:
         version="1",
         summary="HiResCAM: each place by its own gradient, of both signs",
     )
+
+
+@hookimpl
+def register_ensembles(register: Register) -> None:
+    """Searches of ensembles."""
+    register(
+        "average", "cxrbench.ensembles.average:Average", version="1", summary="Every member weighs the same"
+    )
+    register(
+        "best_single",
+        "cxrbench.ensembles.best_single:BestSingle",
+        version="1",
+        summary="The one member that is best on tune",
+    )
+    register(
+        "genetic",
+        "cxrbench.ensembles.genetic:Genetic",
+        version="1",
+        summary="A weight for each member by a genetic algorithm",
+    )
+    register(
+        "greedy",
+        "cxrbench.ensembles.greedy:Greedy",
+        version="1",
+        summary="Members picked one after another, with replacement (Caruana)",
+    )
+    register(
+        "differential_evolution",
+        "cxrbench.ensembles.differential_evolution:DifferentialEvolution",
+        version="1",
+        summary="A weight for each member by SciPy's differential evolution",
+    )
+    register(
+        "logistic",
+        "cxrbench.ensembles.logistic:Logistic",
+        version="1",
+        summary="Stacking: a logistic regression on the members' logits for each finding",
+    )
+    register(
+        "per_finding",
+        "cxrbench.ensembles.per_finding:PerFinding",
+        version="1",
+        summary="As genetic, with weights of its own for each finding",
+    )
+    register(
+        "pareto",
+        "cxrbench.ensembles.pareto:Pareto",
+        version="1",
+        summary="Fitness against cost by NSGA-II: a front, of which the best in budget is taken",
+    )

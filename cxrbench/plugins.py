@@ -34,6 +34,7 @@ _KIND_OF_HOOK: dict[str, Kind] = {
     "register_thresholds": "thresholds",
     "register_decisions": "decision",
     "register_explainers": "explainer",
+    "register_ensembles": "ensemble",
 }
 
 

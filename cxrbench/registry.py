@@ -24,9 +24,9 @@ RunKind = Literal[
     "thresholds",
     "decision",
 ]
-"""Kinds of which a run has one component each: fields of its spec, parts of its keys."""
+"""Kinds of which a run has one component each: fields of its spec, parts of its keys, axes of a grid."""
 
-Kind = Literal[RunKind, "explainer"]
+Kind = Literal[RunKind, "explainer", "ensemble"]
 """Every kind; those that no run has are used on runs that there are."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -17,6 +17,7 @@ _COMMANDS = {
     "show": "cxrbench.cli.show:show",
     "compare": "cxrbench.cli.compare:compare",
     "explain": "cxrbench.cli.explain:explain",
+    "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",

@@ -250,7 +250,8 @@ def _caption(record: Mapping[str, Any]) -> str:
         here, listed = passport["images"]["test"], record["listed"].get("test", 0)
     part = f"{here:,} of {listed:,} listed images; " if here < listed else ""
     test = f"{passport['images']['test']:,} images of {passport['patients']['test']:,} patients"
-    split = f"; roles: {passport['split']}" if record.get("source") == "scored" else ""
+    given = record.get("source") in ("scored", "ensemble")
+    split = f"; roles: {passport['split']}" if given else ""
     return (
         f"{part}test: {test}{split}; labels {passport['label_version']}; passport {passport['id']}{leak}. "
         f"Averages over findings are macro{few}.{_unmapped(record)}"
@@ -354,6 +355,8 @@ def _files(record: Mapping[str, Any]) -> Text:
     fitted = f"{record['tune']} ({record['passport']['images'][record['tune']]:,} images)"
     if record.get("source") == "scored":
         made = f"system:  {record['system']}, scored from {' and '.join(record['files'])}"
+    elif record.get("source") == "ensemble":
+        made = f"system:  {record['system']} (cxrbench ensemble), members {', '.join(record['members'])}"
     else:
         seconds = record["training_seconds"]
         trained = "not trained here" if seconds is None else f"trained in {seconds:.0f} s"

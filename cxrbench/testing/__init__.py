@@ -25,6 +25,7 @@ from cxrbench.testing import (
     components,
     datasets,
     decisions,
+    ensembles,
     explainers,
     heads,
     losses,
@@ -55,6 +56,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
     "explainer": explainers.CHECKS,
+    "ensemble": ensembles.CHECKS,
 }
 
 

@@ -25,6 +25,7 @@ _PROTOCOLS: dict[Kind, type[Any]] = {
     "thresholds": interfaces.ThresholdStrategy,
     "decision": interfaces.DecisionRule,
     "explainer": interfaces.Explainer,
+    "ensemble": interfaces.EnsembleSearch,
 }
 
 

@@ -30,6 +30,14 @@ from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.ensembles.average import Average
+from cxrbench.ensembles.best_single import BestSingle
+from cxrbench.ensembles.differential_evolution import DifferentialEvolution
+from cxrbench.ensembles.genetic import Genetic
+from cxrbench.ensembles.greedy import Greedy
+from cxrbench.ensembles.logistic import Logistic
+from cxrbench.ensembles.pareto import Pareto
+from cxrbench.ensembles.per_finding import PerFinding
 from cxrbench.explainers.cams import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
@@ -40,6 +48,7 @@ from cxrbench.interfaces import (
     Calibrator,
     Dataset,
     DecisionRule,
+    EnsembleSearch,
     Explainer,
     FeatureBackbone,
     Head,
@@ -132,6 +141,16 @@ RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 EXPLAINERS: tuple[Callable[..., Explainer], ...] = (GradCam, GradCamPlusPlus, LayerCam, EigenCam, HiResCam)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
+SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
+    Average,
+    BestSingle,
+    Genetic,
+    Greedy,
+    DifferentialEvolution,
+    Logistic,
+    PerFinding,
+    Pareto,
+)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
@@ -147,6 +166,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "thresholds": STRATEGIES,
     "decision": RULES,
     "explainer": EXPLAINERS,
+    "ensemble": SEARCHES,
 }
 
 
