@@ -144,7 +144,7 @@ def flops_of(spec: RunSpec, backbone: Backbone, outputs: int) -> int:
         # Of fused attention the counter knows nothing on a CPU.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             network(*_black(_inputs(backbone, spec.image_size)))
-        return counter.get_total_flops()
+        return int(counter.get_total_flops())
 
     try:
         # Shapes alone: on this device nothing is drawn or computed.

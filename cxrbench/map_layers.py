@@ -42,7 +42,8 @@ class MapLayer:
         if self.arrangement == "channels last":
             return output.movedim(-1, 1)
         if self.arrangement == "tokens":
-            return output[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+            maps: Tensor = output[:, self.prefix :].transpose(1, 2)
+            return maps.reshape(*maps.shape[:2], *self.grid)
         return output
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from cxrbench.cli.common import Output, common, complete_components, complete_runs, results_option
 from cxrbench.cli.data_options import NAME
+
+if TYPE_CHECKING:
+    from cxrbench.options import Use
 
 
 @click.command(
@@ -112,7 +116,7 @@ def ensemble(
     output.show(*ensemble_tables(record))
 
 
-def _one(option: str, text: str) -> object:
+def _one(option: str, text: str) -> Use:
     from cxrbench.errors import UsageError
     from cxrbench.options import parse_uses
 

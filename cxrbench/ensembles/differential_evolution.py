@@ -51,13 +51,13 @@ class DifferentialEvolution:
         self, members: Members, fitness: Fitness, seed: int, advance: Callable[[float], None]
     ) -> FoundEnsemble:
         """Weights ``[m]``."""
-        from scipy.optimize import differential_evolution
+        from scipy.optimize import Bounds, differential_evolution
 
         count = len(members.scores)
         trace: list[TraceRow] = []
         evaluated = [0, float("nan")]
 
-        def loss(vectors: FloatArray) -> FloatArray:
+        def loss(vectors: Any, /) -> Any:
             values = fitness.whole(normalised(np.atleast_2d(vectors.T)))
             evaluated[0] += len(values)
             evaluated[1] = float(np.mean(values))
@@ -71,7 +71,7 @@ class DifferentialEvolution:
         low, high = sorted((self.mutation_low, self.mutation_high))
         found = differential_evolution(
             loss,
-            [(0.0, 1.0)] * count,
+            Bounds(np.zeros(count), np.ones(count)),
             maxiter=self.generations,
             popsize=self.population,
             mutation=(low, high) if low < min(high, 2) else low,

@@ -74,4 +74,4 @@ class Logistic:
         inputs = logits_of(scores, state["scale"])
         coefficients = np.asarray(state["coefficients"], np.float64)
         logits = np.einsum("mc,mnc->nc", coefficients, inputs) + np.asarray(state["intercepts"])
-        return logits if state["scale"] == "logits" else expit(logits)
+        return logits if state["scale"] == "logits" else np.asarray(expit(logits))

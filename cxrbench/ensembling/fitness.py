@@ -90,10 +90,10 @@ class WeightedFitness:
             if self.name == "accuracy":
                 raise ValueError("the accuracy of a single-label task is no mean over classes")
             return self._whole_images.figures(weights)[0]
-        weights = weights.astype(np.float32)
+        single: Float32 = weights.astype(np.float32)
 
         def of(column: int) -> FloatArray:
-            own = weights if weights.ndim == 2 else np.ascontiguousarray(weights[:, :, column])
+            own = single if single.ndim == 2 else np.ascontiguousarray(single[:, :, column])
             parts = [self._figure(self._classes[column], part) for part in _parts(own)]
             return np.concatenate(parts)
 
@@ -156,15 +156,17 @@ class _Class:
         return self._where_tied(keys, weights, found, average_precision)
 
     def _combined(self, weights: Float32) -> Float32:
-        combined = weights @ self._scores
+        combined: Float32 = weights @ self._scores
         # Rounding may leave a score a little below 0.
-        return np.maximum(combined, 0, out=combined)
+        np.maximum(combined, 0, out=combined)
+        return combined
 
     def _keys(self, weights: Float32) -> NDArray[np.int32]:
         """Scores and labels as integers ``[p, n]`` in the order of the scores."""
         keys = self._combined(weights).view(np.int32)
         np.bitwise_and(keys, -2, out=keys)
-        return np.bitwise_or(keys, self._negative, out=keys)
+        np.bitwise_or(keys, self._negative, out=keys)
+        return keys
 
     def _below(self, keys: NDArray[np.int32]) -> tuple[Float32, Float32]:
         """How many negatives score less than each image ``[p, n]``, ascending, and which are positive."""

@@ -89,7 +89,7 @@ class Member:
                 f"{self.run_id} is tested on another data set than it was fitted on, and ensembles of such "
                 "runs are not made: patients of the two data sets cannot be kept apart."
             )
-        return found[0]
+        return str(found[0])
 
     @cached_property
     def _evaluation(self) -> list[str]:
@@ -138,7 +138,8 @@ class JoinedMembers:
                 matrix = member.predictions(role).matrix(image_ids)
             except CxrbenchError as error:
                 raise CxrbenchError(f"{member.run_id} on {role}: {error}") from error
-            if (broken := ~np.isfinite(matrix).all(axis=1)).any():
+            broken = np.asarray(~np.isfinite(matrix).all(axis=1))
+            if broken.any():
                 raise CxrbenchError(
                     f"{member.run_id} has scores that are not finite of {int(broken.sum())} of {len(broken)} "
                     f"{role} images, the first is {image_ids[broken][0]}; leave the run out."

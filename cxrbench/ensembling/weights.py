@@ -14,7 +14,8 @@ def normalised(weights: FloatArray, axis: int = -1) -> FloatArray:
     """Weights that sum to 1 along an axis; where all are 0, each is the same."""
     total = weights.sum(axis=axis, keepdims=True)
     even = np.full_like(weights, 1 / weights.shape[axis])
-    return np.divide(weights, total, out=even, where=total > 0)
+    shares: FloatArray = np.divide(weights, total, out=even, where=total > 0)
+    return shares
 
 
 def weights_state(weights: FloatArray) -> dict[str, Any]:

@@ -28,16 +28,16 @@ def ensemble_tables(record: Mapping[str, Any]) -> list[RenderableType]:
         members.add_row(row["member"], *cells, _signed(gap))
     systems = _table("", "F1 tune", "cross-fitted", "test", "AUC tune", "cross-fitted", "test")
     for row in system_rows(name, told):
-        cells = []
+        figures: list[str] = []
         for figure in ("macro_f1", "macro_auc"):
-            cells += [fixed(row[f"{figure}_tune"], 4), fixed(row[f"{figure}_cross"], 4)]
+            figures += [fixed(row[f"{figure}_tune"], 4), fixed(row[f"{figure}_cross"], 4)]
             ends = {
                 "value": row[f"{figure}_test"],
                 "low": row[f"{figure}_low"],
                 "high": row[f"{figure}_high"],
             }
-            cells.append(_bracketed(ends))
-        systems.add_row(row["system"], *cells)
+            figures.append(_bracketed(ends))
+        systems.add_row(row["system"], *figures)
     differences = _table("less", "figure", "difference on test", "p")
     for row in difference_rows(told):
         differences.add_row(row["baseline"], row["figure"], _signed(row), fixed(row["p"]))

@@ -137,7 +137,7 @@ def _truth(picture: Picture, finding: str) -> str:
 
 def _score(picture: Picture, run: OfRun, finding: str) -> tuple[str, str]:
     """A run's score beside its threshold, and its colour: false alarms vermilion, misses blue."""
-    probability = float(run.scores.probabilities.loc[picture.image_id, finding])
+    probability = float(run.scores.probabilities[finding][picture.image_id])
     threshold = float(run.scores.thresholds[finding])
     if not math.isfinite(threshold):
         return number(probability, 3), INK

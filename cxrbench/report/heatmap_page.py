@@ -127,8 +127,8 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
             "maps": KINDS[kind],
             "finding": finding,
             **{metric: wide.loc[(kind, finding), metric] for metric in METRICS},
-            "interval": f"{fixed(low.loc[(kind, finding), 'iobb_0.25'], 2)} to "
-            f"{fixed(high.loc[(kind, finding), 'iobb_0.25'], 2)}",
+            "interval": f"{fixed(low['iobb_0.25'][kind, finding], 2)} to "
+            f"{fixed(high['iobb_0.25'][kind, finding], 2)}",
             "pairs": counts[finding],
             "cutoff": network.get(finding),
         }
@@ -159,7 +159,10 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
 
 
 def _accuracies(wide: pd.DataFrame, findings: list[str]) -> list[Mapping[str, Any]]:
-    return [{"finding": finding, **wide.loc[("network", finding)].to_dict()} for finding in [*findings, ALL]]
+    of_network = wide.xs("network")
+    return [
+        {"finding": name, **dict(zip(wide, of_network.T[name], strict=True))} for name in (*findings, ALL)
+    ]
 
 
 def _heading(metric: str) -> str:

@@ -68,9 +68,13 @@ def _means(run: OfRun, found: Localisation) -> Table:
         table.add_column(name, justify="right")
     rows = found.table[found.table["finding"] == ALL].set_index(["maps", "metric"])
     for kind, name in KINDS.items():
-        cells = (rows.loc[(kind, metric)] for metric in SHOWN)
         table.add_row(
-            name, *(f"{fixed(c['value'])} [{fixed(c['low'], 2)}, {fixed(c['high'], 2)}]" for c in cells)
+            name,
+            *(
+                f"{fixed(rows['value'][kind, metric])} [{fixed(rows['low'][kind, metric], 2)}, "
+                f"{fixed(rows['high'][kind, metric], 2)}]"
+                for metric in SHOWN
+            ),
         )
     return table
 
@@ -84,9 +88,9 @@ def _findings(found: Localisation) -> Table:
         table.add_column(name, justify="right")
     rows = found.table[found.table["metric"] == "iobb_0.25"].set_index(["maps", "finding"])
     for finding in found.pairs.names:
-        network = rows.loc[(NETWORK, finding)]
-        values = (fixed(rows.loc[(kind, finding), "value"]) for kind in KINDS)
-        table.add_row(finding, str(network["pairs"]), fixed(network["cutoff"], 2), *values)
+        values = (fixed(rows["value"][kind, finding]) for kind in KINDS)
+        pairs, cutoff = (rows[name][NETWORK, finding] for name in ("pairs", "cutoff"))
+        table.add_row(finding, str(pairs), fixed(cutoff, 2), *values)
     return table
 
 

@@ -291,7 +291,7 @@ def _crossed(evaluation: Evaluation, record: Mapping[str, Any]) -> Crossed | Non
         return None
     findings = {row["finding"]: row for row in record["per_finding"]}
     rows = [
-        (shown(finding), int(findings[finding]["n_pos"]), tuple(map(_called, of.both, of.among)))
+        (shown(str(finding)), int(findings[str(finding)]["n_pos"]), tuple(map(_called, of.both, of.among)))
         for finding, of in pairs.groupby("finding", sort=False)
     ]
     called = [row["tp"] + row["fp"] for row in findings.values()]

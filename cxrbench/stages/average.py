@@ -39,7 +39,8 @@ def run(folder: Path, members: Sequence[Predictions], seconds: Sequence[float | 
 def mean_logits(task: Task, logits: FloatArray) -> FloatArray:
     """The logits ``[n, c]`` of the mean probability, of logits ``[members, n, c]``; of one member its own."""
     if len(logits) == 1:
-        return logits[0]
+        alone: FloatArray = logits[0]
+        return alone
     if task.kind == "singlelabel":
         return _log_mean(log_softmax(logits, axis=2))
     return _log_mean(log_expit(logits)) - _log_mean(log_expit(-logits))

@@ -125,7 +125,8 @@ class ExplainedRun:
         Raises:
             UsageError: it is none of its images.
         """
-        for role in ("test", *(role for role in ROLES if role != "test")):
+        roles: list[Role] = ["test", *(role for role in ROLES if role != "test")]
+        for role in roles:
             data = self._data_of(role)
             if image_id in data.roles.index and data.roles[image_id] == role:
                 return role
@@ -218,7 +219,8 @@ class ExplainedRun:
                 for place in range(len(self._networks)):
                     maps[own] += self._maps_of(place, explainer, layer, role, pairs.at(own))
         most = maps.max(axis=(1, 2), keepdims=True)
-        return np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
+        scaled: Maps = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
+        return scaled
 
     def _maps_of(self, place: int, explainer: Use, layer: str, role: Role, pairs: Pairs) -> Maps:
         network = self._job.networks[place]

@@ -155,7 +155,7 @@ class Explanation:
             for picture in self.pictures:
                 scores = run.scores.probabilities.loc[picture.image_id]
                 for name, probability in scores.items():
-                    threshold = run.scores.thresholds[name]
+                    threshold = run.scores.thresholds[str(name)]
                     known = not np.isnan(threshold)
                     label = picture.labels.get(name, np.nan)
                     called = bool(probability >= threshold) if known else None
@@ -215,7 +215,7 @@ def explained(
     labels = pd.concat([run.labels(shown) for run in runs], axis=1) if shown else pd.DataFrame()
     labels = labels.loc[:, ~labels.columns.duplicated()]
     wanted = {
-        image_id: request.findings or _findings(runs[0], image_id, labels.loc[image_id], scores[0])
+        image_id: request.findings or _findings(runs[0], image_id, _row(labels, image_id), scores[0])
         for image_id in shown
     }
     seen = [_seen(run, each, request, wanted) for run, each in zip(runs, scored, strict=True)]
@@ -225,7 +225,7 @@ def explained(
             role=runs[0].role_of(image_id),
             pixels=runs[0].pixels(image_id),
             findings=wanted[image_id],
-            labels=labels.loc[image_id],
+            labels=_row(labels, image_id),
             boxes=_boxes(runs[0], image_id, wanted[image_id]),
             seen=tuple(each.get(image_id, {}) for each in seen),
             activations=tuple(run.activations(request.activations, image_id) for run in runs)
@@ -259,9 +259,9 @@ def _require_known(runs: Sequence[ExplainedRun], request: Request) -> None:
     for name in request.findings:
         if not any(name in run.classes for run in runs):
             raise UsageError(f"'{name}' is no class of these runs; there are {', '.join(runs[0].classes)}.")
-    for name in (request.layer, request.activations):
-        for run in runs if name else ():
-            run.layer(name or "")
+    for layer in (request.layer, request.activations):
+        for run in runs if layer else ():
+            run.layer(layer or "")
 
 
 @dataclass(frozen=True)
@@ -315,6 +315,10 @@ def _chosen(scored: _Scored, count: int) -> list[str]:
 
 def _no_scores(run: ExplainedRun) -> Scores:
     return Scores(pd.DataFrame(columns=list(run.classes)), pd.Series(dtype="float64"))
+
+
+def _row(labels: pd.DataFrame, image_id: str) -> pd.Series[float]:
+    return labels.T[image_id]
 
 
 def _findings(run: ExplainedRun, image_id: str, labels: pd.Series[float], scores: Scores) -> tuple[str, ...]:
