@@ -161,7 +161,8 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
 def _accuracies(wide: pd.DataFrame, findings: list[str]) -> list[Mapping[str, Any]]:
     of_network = wide.xs("network")
     return [
-        {"finding": name, **dict(zip(wide, of_network.T[name], strict=True))} for name in (*findings, ALL)
+        {"finding": name, **dict(zip(map(str, wide), of_network.T[name], strict=True))}
+        for name in (*findings, ALL)
     ]
 
 
