@@ -91,3 +91,8 @@ def register_thresholds(register: Register) -> None:
 @hookspec
 def register_decisions(register: Register) -> None:
     """Register decision rules (:class:`cxrbench.interfaces.DecisionRule`)."""
+
+
+@hookspec
+def register_runtimes(register: Register) -> None:
+    """Register runtimes (:class:`cxrbench.interfaces.Runtime`)."""

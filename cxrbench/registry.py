@@ -23,8 +23,14 @@ Kind = Literal[
     "calibrator",
     "thresholds",
     "decision",
+    "runtime",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_USED_AFTER_RUNS: tuple[Kind, ...] = ("runtime",)
+
+RUN_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in _USED_AFTER_RUNS)
+"""The kinds that a run is made of, each a field of :class:`cxrbench.specs.RunSpec`."""
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
 """What the command line can read as a component's name."""

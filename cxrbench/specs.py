@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.options import Use, bind, make, non_default, parse_uses
-from cxrbench.registry import KINDS, Kind, Registry
+from cxrbench.registry import RUN_KINDS, Kind, Registry
 
 
 def _one_use(value: object) -> object:
@@ -202,7 +202,7 @@ class RunSpec(BaseModel):
 
     def names(self) -> dict[str, str]:
         """The name of each component, by kind: how records of a run begin."""
-        return {kind: self.use(kind).name for kind in KINDS}
+        return {kind: self.use(kind).name for kind in RUN_KINDS}
 
     def label(self) -> str:
         """What names of the run's files start with, so that a person can tell runs apart."""
@@ -248,7 +248,7 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
             name=spec.use(kind).name,
             options=bind(registry.find(kind, spec.use(kind).name), spec.use(kind).options),
         )
-        for kind in KINDS
+        for kind in RUN_KINDS
     }
     if spec.weights not in ("none", "imagenet") and not Path(spec.weights).is_file():
         raise UsageError(
@@ -283,7 +283,9 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != _AN_INTEGER)
         table = first["loc"][0] if len(first["loc"]) > 1 else None
-        fields: type[BaseModel] = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
+        fields: type[BaseModel] = (
+            TrainingSpec if table == "training" else Use if table in RUN_KINDS else RunSpec
+        )
         if first["loc"][:2] == ("training", "cycles"):
             fields = Cycle
         if first["type"] == "extra_forbidden":
@@ -303,7 +305,7 @@ def _hint(where: str, fields: type[BaseModel]) -> str:
 
 def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:
     """Options of each component that differ from its defaults, by kind, and a test data set's."""
-    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in KINDS}
+    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in RUN_KINDS}
     if spec.test_dataset:
         uses["test_dataset"] = (spec.test_dataset, "dataset")
     return {name: keyed(use, kind, registry)["options"] for name, (use, kind) in uses.items()}

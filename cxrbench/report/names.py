@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cxrbench.options import Use
-from cxrbench.registry import KINDS
+from cxrbench.registry import RUN_KINDS
 from cxrbench.report.systems import SETTINGS_OF_FILES
 from cxrbench.scores.spec import JUDGING
 from cxrbench.specs import RunSpec
@@ -151,7 +151,7 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
         return {name: str(value) for name, value in spec.items()}
     spec = {**RunSpec().model_dump(mode="json"), **record["spec"]}
     training = {**RunSpec().training.model_dump(mode="json"), **spec.pop("training")}
-    for kind in KINDS:
+    for kind in RUN_KINDS:
         name = record.get(kind, spec[kind]["name"])
         spec[kind] = Use(name=name, options=record["options"].get(kind, {}))
     if not spec["test_dataset"]:
