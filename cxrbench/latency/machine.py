@@ -7,6 +7,7 @@ import platform
 import re
 import resource
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -157,10 +158,9 @@ def _gpu() -> dict[str, float] | None:
             "celsius": float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
             "processes": float(len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle))),
         }
-        try:
+        # Older GPUs do not count it.
+        with suppress(pynvml.NVMLError_NotSupported):
             found["energy_joules"] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
-        except pynvml.NVMLError_NotSupported:
-            pass
         return found
     finally:
         pynvml.nvmlShutdown()

@@ -116,6 +116,6 @@ def _timed(call: Callable[[], object], cuda: bool) -> float:
 
 
 def outliers(samples: FloatArray) -> int:
-    """How many samples lie beyond 1.5 interquartile ranges above the third quartile (Tukey); none is removed."""
+    """How many samples lie over 1.5 interquartile ranges above the third quartile (Tukey); all are kept."""
     first, third = np.percentile(samples, (25, 75))
     return int((samples > third + 1.5 * (third - first)).sum())

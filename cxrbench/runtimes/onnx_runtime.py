@@ -42,7 +42,7 @@ class OnnxRuntime:
         import onnxruntime
 
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
-            return "the installed onnxruntime has no CUDA: replace it by onnxruntime-gpu (pip uninstall, pip install)"
+            return "the installed onnxruntime has no CUDA: put onnxruntime-gpu in its place"
         return ""
 
     def precisions(self, device: DeviceType) -> tuple[NumberFormat, ...]:
