@@ -10,7 +10,7 @@ from cxrbench.errors import UsageError
 from cxrbench.grid import cells
 from cxrbench.options import Use, parse_uses
 from cxrbench.plugins import load_plugins
-from cxrbench.registry import KINDS, Component
+from cxrbench.registry import RUN_KINDS, Component
 from cxrbench.specs import RunSpec, TrainingSpec, check, keyed, read_config, resolve
 from cxrbench.stages.publish import as_toml
 
@@ -53,7 +53,7 @@ def test_defaults_hold_where_nobody_says_otherwise(registry):
     spec = resolve({"dataset": "content"}, registry)
     assert spec.training == TrainingSpec()
     assert spec.image_size == RunSpec().image_size
-    assert {kind: spec.use(kind).name for kind in KINDS} == {
+    assert {kind: spec.use(kind).name for kind in RUN_KINDS} == {
         "task": "findings",
         "sampler": "none",
         "preprocessing": "none",

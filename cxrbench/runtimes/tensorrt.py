@@ -111,7 +111,7 @@ class TensorRt:
         return Engine(run, proved, facts)
 
     def _exported(self, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
-        """Arguments of ``torch.export.export`` behind the module: inputs, and where the batch may vary how."""
+        """What ``torch.export.export`` is given besides: inputs, and where the batch may vary, how."""
         if not self.largest_batch:
             return (tuple(inputs),)
         # A single image would be taken for a constant size.

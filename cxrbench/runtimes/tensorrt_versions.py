@@ -1,6 +1,6 @@
 """What torch-tensorrt's dynamo compiler is to be told, by its version.
 
-Read off the published wheels. 2.10 to 2.12 (TensorRT 10) take ``use_explicit_typing`` and ``enabled_precisions``;
+From the published wheels: 2.10 to 2.12 (TensorRT 10) take ``use_explicit_typing`` and ``enabled_precisions``;
 with the first, engines compute in the formats of the module's own tensors, and the second must stay at its
 default. From 2.13 (TensorRT 11) every network is strongly typed and both are gone: they would be swallowed by
 ``**kwargs``, and by ``torch_tensorrt.compile``, without a word. So the module is cast, or autocast told of the

@@ -29,6 +29,7 @@ from cxrbench.testing import (
     losses,
     preprocessing,
     resizers,
+    runtimes,
     samplers,
     tasks,
     thresholds,
@@ -53,6 +54,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
+    "runtime": runtimes.CHECKS,
 }
 
 

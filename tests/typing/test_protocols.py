@@ -44,6 +44,7 @@ from cxrbench.interfaces import (
     Loss,
     Preprocessing,
     Resizer,
+    Runtime,
     Sampler,
     TaskDefinition,
     ThresholdStrategy,
@@ -61,6 +62,11 @@ from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
 from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
+from cxrbench.runtimes.compiled import Compiled
+from cxrbench.runtimes.cudagraphs import CudaGraphs
+from cxrbench.runtimes.eager import Eager
+from cxrbench.runtimes.onnx_runtime import OnnxRuntime
+from cxrbench.runtimes.tensorrt import TensorRt
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
@@ -129,6 +135,7 @@ TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, Sin
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
+RUNTIMES: tuple[Callable[..., Runtime], ...] = (Eager, Compiled, CudaGraphs, OnnxRuntime, TensorRt)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
@@ -143,6 +150,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
     "decision": RULES,
+    "runtime": RUNTIMES,
 }
 
 
