@@ -79,18 +79,19 @@ def _above(n: int, percent: float) -> int:
     return above
 
 
-def _percentile(samples: FloatArray, percent: int, low: float, high: float) -> Percentile:
+def upper_bound(samples: FloatArray, percent: float) -> float:
+    """What a percentile is at most, with confidence .99, by the rule of :func:`samples_needed`.
+
+    NaN where there are too few samples for it.
+    """
     above = _above(len(samples), percent)
-    supported = above >= 1
-    return Percentile(
-        percent,
-        float(np.percentile(samples, percent)),
-        low,
-        high,
-        supported,
-        samples_needed(percent),
-        float(np.sort(samples)[-above]) if supported else float("nan"),
-    )
+    return float(np.sort(samples)[-above]) if above >= 1 else float("nan")
+
+
+def _percentile(samples: FloatArray, percent: int, low: float, high: float) -> Percentile:
+    value, needed = float(np.percentile(samples, percent)), samples_needed(percent)
+    bound = upper_bound(samples, percent)
+    return Percentile(percent, value, low, high, len(samples) >= needed, needed, bound)
 
 
 def _intervals(samples: FloatArray) -> tuple[FloatArray, FloatArray]:

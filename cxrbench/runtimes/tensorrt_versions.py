@@ -3,12 +3,12 @@
 From the published wheels: 2.10 to 2.12 (TensorRT 10) take ``use_explicit_typing`` and ``enabled_precisions``;
 with the first, engines compute in the formats of the module's own tensors, and the second must stay at its
 default. From 2.13 (TensorRT 11) every network is strongly typed and both are gone: they would be swallowed by
-``**kwargs``, and by ``torch_tensorrt.compile``, without a word. So the module is cast, or autocast told of the
-format, and explicit typing is asked for where there is another.
+``**kwargs``, and by ``torch_tensorrt.compile``, without a word. So the module is cast, or autocast told of
+the format, and explicit typing is asked for where there is another.
 
-Engines are cached only where their weights can be refitted (``immutable_weights=False``); otherwise the compiler
-logs a warning and builds anew. What formats layers compute in stands in an engine's layer information only where
-it was built with detailed profiling, which nothing but the ``Debugger`` asks for.
+Engines are cached only where their weights can be refitted (``immutable_weights=False``); otherwise the
+compiler logs a warning and builds anew. What formats layers compute in stands in an engine's layer
+information only where it was built with detailed profiling, which nothing but the ``Debugger`` asks for.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def unsupported(version: tuple[int, int]) -> str:
     if SUPPORTED[0] <= version <= SUPPORTED[1]:
         return ""
     return (
-        f"torch-tensorrt {version[0]}.{version[1]} is not one of {first} to {last}, which this cxrbench knows: "
+        f"torch-tensorrt {version[0]}.{version[1]} is not one of {first} to {last}, which cxrbench knows: "
         f"pip install 'torch-tensorrt>={first},<{last.partition('.')[0]}.{SUPPORTED[1][1] + 1}'"
     )
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cxrbench.latency.measure import outliers
-from cxrbench.latency.percentiles import percentiles, samples_needed
+from cxrbench.latency.percentiles import percentiles, samples_needed, upper_bound
 
 
 @pytest.mark.parametrize(("percent", "needed"), [(90, 64), (99, 662)])
@@ -16,10 +16,14 @@ def test_as_many_samples_are_needed_as_mlperf_publishes(percent, needed):
 
 
 @given(st.integers(2, 900), st.sampled_from([50, 90, 95, 99]))
-def test_a_percentile_is_supported_from_that_many_on(n, percent):
-    found = {each.percent: each for each in percentiles(np.arange(float(n)))}
-    assert found[percent].supported == (n >= samples_needed(percent))
-    assert np.isnan(found[percent].bound) == (not found[percent].supported)
+def test_a_percentile_is_bounded_from_that_many_on(n, percent):
+    bound = upper_bound(np.arange(float(n)), percent)
+    assert np.isnan(bound) == (n < samples_needed(percent))
+    assert not bound < np.percentile(np.arange(float(n)), percent)
+
+
+def test_a_percentile_with_too_few_samples_is_marked():
+    assert [each.supported for each in percentiles(np.arange(100.0))] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("percent", [90, 95, 99])
@@ -30,8 +34,7 @@ def test_the_bound_holds_with_confidence_99_percent(percent):
     held = 0
     for _ in range(rounds):
         samples = stats.lognorm.rvs(0.3, size=n, random_state=rng)
-        bound = next(each.bound for each in percentiles(samples) if each.percent == percent)
-        held += bound >= true
+        held += upper_bound(samples, percent) >= true
     # Of 300 rounds at least 99 % but for chance.
     assert held >= stats.binom.ppf(1e-4, rounds, 0.99)
 
@@ -54,11 +57,11 @@ def autoregressive(rng, n, share=0.8):
 def test_intervals_hold_the_median_of_latencies_that_resemble_their_neighbours():
     rng = np.random.default_rng(3)
     held = 0
-    for _ in range(200):
+    for _ in range(100):
         median = percentiles(autoregressive(rng, 600))[0]
         held += median.low <= 0 <= median.high
     # 95 % are meant; taken one by one, samples would give about 60 %.
-    assert held >= 160
+    assert held >= 80
 
 
 def test_one_sample_has_no_interval():
