@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cxrbench.latency.machine import described
 from cxrbench.latency.percentiles import PERCENTILES
-from cxrbench.latency.record import Record
+from cxrbench.latency.record import Record, described
 from cxrbench.latency.request import Row
 
 KNEE = 0.9

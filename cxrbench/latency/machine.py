@@ -51,13 +51,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def described(host: dict[str, Any], device: str) -> str:
-    """In a few words, such as ``AMD EPYC, 2 cores`` or the GPU's name."""
-    if device == "cuda" and host["gpu"]:
-        return str(host["gpu"]["name"])
-    return f"{host['processor']}, {host['cores']} cores"
-
-
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -106,5 +106,12 @@ def records_of(store: Store, training: str) -> Iterator[Record]:
     return iter(sorted(found, key=lambda each: str(each.told["created"])))
 
 
+def described(host: Mapping[str, Any], device: str) -> str:
+    """A machine of a record in a few words, such as ``AMD EPYC, 2 cores`` or the GPU's name."""
+    if device == "cuda" and host["gpu"]:
+        return str(host["gpu"]["name"])
+    return f"{host['processor']}, {host['cores']} cores"
+
+
 def _of_training(store: Store, training: str) -> Path:
     return store.root / "latency" / training.rpartition("/")[2]

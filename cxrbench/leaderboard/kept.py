@@ -10,7 +10,6 @@ from cxrbench import __version__
 from cxrbench.canonical import digest
 from cxrbench.files import write_bytes
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.latencies import latencies, measured
 from cxrbench.store import Store
 
 VERSION = "2"
@@ -30,7 +29,7 @@ _FORM = TypeAdapter(list[_Kept], config=ConfigDict(ser_json_inf_nan="constants")
 
 
 def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
-    """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these very runs and latencies.
+    """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these runs and latencies.
 
     Runs do not change and are named by what they are made from, so their names stand for them. A file that is
     damaged or of another cxrbench counts for nothing.
@@ -40,7 +39,7 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
         sort: the metric that ranks.
     """
     names = store.run_names()
-    made_from = digest([VERSION, __version__, names, measured(store)])
+    made_from = digest([VERSION, __version__, names, _measured(store)])
     file = store.root / "leaderboard" / f"{sort}.json"
     try:
         (kept,) = _FORM.validate_json(file.read_bytes())
@@ -52,6 +51,7 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     # Imported only here: what is kept is shown without NumPy or SciPy.
     from cxrbench.leaderboard.columns import METRICS
     from cxrbench.leaderboard.entries import read_entry
+    from cxrbench.leaderboard.latencies import latencies
     from cxrbench.leaderboard.ranking import boards_of
     from cxrbench.records import read_record
 
@@ -65,3 +65,8 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
         file.parent.mkdir(exist_ok=True)
         write_bytes(file, _FORM.dump_json([_Kept(made_from, boards)]))
     return boards
+
+
+def _measured(store: Store) -> list[str]:
+    """What stands for all measurements of latency of a store: they are added, and never change."""
+    return sorted(path.parent.name for path in store.root.glob("latency/*/[!.]*/record.json"))

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cxrbench.latency.machine import described
-from cxrbench.latency.record import Record, records_of
+from cxrbench.latency.record import Record, described, records_of
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
@@ -38,15 +37,10 @@ class Latencies:
         return replace(board, notes=(*board.notes, self.note)) if shown else board
 
 
-def measured(store: Store) -> list[str]:
-    """What stands for all measurements of a store: they are added, and never change."""
-    return sorted(path.parent.name for path in store.root.glob("latency/*/[!.]*/record.json"))
-
-
 def latencies(store: Store, records: Sequence[Mapping[str, Any]]) -> Latencies:
     """The fastest that passed its gate of each run, on the machine that measured most runs.
 
-    Of one image at the run's own size. Of several machines with as many runs it is the one that measured last.
+    Of one image at the run's own size. Of machines with as many runs it is the one that measured last.
 
     Args:
         store: where measurements are.
@@ -68,7 +62,7 @@ def latencies(store: Store, records: Sequence[Mapping[str, Any]]) -> Latencies:
     told = next(iter(found.values())).told
     runtimes = ", ".join(sorted({f"{each.runtime} {each.told['precision']}" for each in found.values()}))
     note = (
-        f"Latency: p50 of one image in the network alone, on {described(dict(told['host']), chosen[1])}, by the "
+        f"Latency: p50 of one image in the network alone, on {described(told['host'], chosen[1])}, by the "
         f"fastest measured engine of each run that passes the gate ({runtimes})."
     )
     return Latencies(

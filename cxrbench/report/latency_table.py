@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cxrbench.latency.answer import Answer, eager_p50, knees, ranked
-from cxrbench.latency.machine import described
 from cxrbench.latency.percentiles import PERCENTILES
+from cxrbench.latency.record import described
 from cxrbench.latency.split import STAGES
 from cxrbench.report.tables import heading, plain_table
 
