@@ -9,6 +9,7 @@ from typing import Any
 from cxrbench.latency.percentiles import PERCENTILES
 from cxrbench.latency.record import Record, described
 from cxrbench.latency.request import Row
+from cxrbench.options import Use
 
 KNEE = 0.9
 """The share of the best throughput that the batch at the knee reaches."""
@@ -36,7 +37,9 @@ class Answer:
     def of(cls, record: Record) -> Answer:
         """A stored record as an answer."""
         told = record.told
-        row = Row(told["runtime"], told["precision"], told["batch_size"], told["image_size"])
+        row = Row(
+            Use.model_validate(told["runtime"]), told["precision"], told["batch_size"], told["image_size"]
+        )
         return cls(told["run_id"], row, told["device"], record)
 
     @property

@@ -29,6 +29,7 @@ class Asked:
         tolerance: of the gate.
         effort: how much is measured.
         threads: of a CPU; None for as many as torch takes.
+        again: whether what was measured before, here and with these versions, is measured again.
     """
 
     choices: Sequence[Choice]
@@ -37,6 +38,7 @@ class Asked:
     tolerance: Tolerance
     effort: Effort
     threads: int | None = None
+    again: bool = True
 
 
 def sizes_of(option: str, text: str) -> tuple[int, ...]:
@@ -86,9 +88,13 @@ def measure_runs(workflow: Workflow, runs: Sequence[str], asked: Asked) -> tuple
         if choice.skipped:
             answers.append(Answer(trained.run_id, row, device, None, choice.skipped))
             continue
+        session = sessions[trained.run_id]
+        if not asked.again and (known := session.stored(row)) is not None:
+            answers.append(Answer(trained.run_id, row, device, known))
+            continue
         workflow.reporter.say(f"row {place} of {len(rows)}: {trained.run_id}, {row}")
         try:
-            record = sessions[trained.run_id].measure(row)
+            record = session.measure(row)
         except UsageError:
             raise
         except CxrbenchError as error:

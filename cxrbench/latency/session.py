@@ -19,7 +19,7 @@ from cxrbench.comparing.stored import StoredRun
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.interfaces import DeviceType
-from cxrbench.latency import gate, record
+from cxrbench.latency import gate, machine, record
 from cxrbench.latency.gate import Gate, Tolerance
 from cxrbench.latency.record import Record
 from cxrbench.latency.request import (
@@ -92,7 +92,8 @@ class Session:
                 self.trained.training,
                 {
                     "run_id": self.trained.run_id,
-                    "runtime": {**row.runtime.model_dump(), "version": component.version},
+                    "runtime": row.runtime.model_dump(),
+                    "runtime_version": component.version,
                     "precision": row.precision,
                     "batch_size": row.batch_size,
                     "image_size": row.image_size,
@@ -102,6 +103,29 @@ class Session:
                 },
                 folder,
             )
+
+    def stored(self, row: Row) -> Record | None:
+        """The last measurement of a row of this run, on this machine and with these versions."""
+        here = {
+            "run_id": self.trained.run_id,
+            "runtime": row.runtime.model_dump(),
+            "runtime_version": self.workflow.registry.find("runtime", row.runtime.name).version,
+            "precision": row.precision,
+            "batch_size": row.batch_size,
+            "image_size": row.image_size,
+            "device": self.device,
+            "host": machine.host(),
+            "versions": machine.versions(),
+        }
+        found = record.records_of(self.workflow.store, self.trained.training)
+        return next(
+            (
+                each
+                for each in reversed(list(found))
+                if all(each.told.get(name) == value for name, value in here.items())
+            ),
+            None,
+        )
 
     def _run(self, row: Row, folder: Path) -> dict[str, Any]:
         """What a fresh process finds of a row."""

@@ -182,3 +182,24 @@ def test_what_is_wrong_is_refused_before_anything_is_measured(trained, arguments
     assert answer.exit_code == 2
     assert part in answer.stderr
     assert sorted(results.glob("latency/*/*")) == before
+
+
+def test_a_run_can_be_followed_by_its_latency_which_is_not_measured_twice(trained):
+    results, record = trained
+    asked = (*PIXELS, "--device", "cpu", "--runtimes", "eager")
+    before = set(results.glob("latency/*/*"))
+    first = run(results, *asked, backbone=None)
+    assert first.exit_code == 0, first.stderr
+    (row,) = first.json["latency"]
+    assert (row["run_id"], row["runtime"]) == (record["run_id"], "eager")
+    after = set(results.glob("latency/*/*"))
+    assert len(after - before) <= 1
+    assert run(results, *asked, backbone=None).json["latency"] == [row]
+    assert set(results.glob("latency/*/*")) == after
+
+
+@no_gpu
+def test_a_runtime_that_cannot_be_had_stops_a_run_before_it_trains(tmp_path):
+    answer = run(tmp_path / "new", "--device", "cpu", "--runtimes", "tensorrt")
+    assert answer.exit_code == 1
+    assert not (tmp_path / "new").exists()
