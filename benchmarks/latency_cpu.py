@@ -1,12 +1,12 @@
 """The published networks by every runtime of a CPU, through ``cxrbench latency`` itself.
 
-Each network is trained for a moment on the embedded data (what it computes matters, not how well), then measured
-row by row; the best runtime that passes its gate is held against the faster of eager's two memory layouts::
+Each network is trained for a moment on the embedded data (what it computes matters, not how well), then
+measured row by row; the best runtime that passes its gate is held against the faster of eager's two layouts::
 
     python benchmarks/latency_cpu.py --results /tmp/latency --networks densenet_fpn --batch-size 1,16
 
-``--write`` makes ``results/reference/latency-cpu.csv`` and ``.md`` of all that the store holds. Runtimes of plugins
-are measured where they are installed (``pip install ./plugins/cxrbench-openvino``).
+``--write`` makes ``results/reference/latency-cpu.csv`` and ``.md`` of all that the store holds. Runtimes of
+plugins are measured where they are installed (``pip install ./plugins/cxrbench-openvino``).
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def table(results: Path) -> tuple[pd.DataFrame, str]:
     found.insert(5, "times_eager", base / found["p50_ms"])
     told = next(iter(last.values())).told
     machine = (
-        f"{described(told['host'], 'cpu')}, {told['host']['memory_gb']} GB, no GPU; {told['threads']['intra_op']} "
-        f"threads; Python {told['versions']['python']}, "
+        f"{described(told['host'], 'cpu')}, {told['host']['memory_gb']} GB, no GPU; "
+        f"{told['threads']['intra_op']} threads; Python {told['versions']['python']}, "
         + ", ".join(f"{name} {version}" for name, version in told["versions"].items() if name != "python")
     )
     return found, machine
@@ -121,17 +121,18 @@ def as_markdown(found: pd.DataFrame, machine: str) -> str:
         "build s",
         "gate",
     )
+    busy = found["other_cores_busy"]
     lines = [
         "# Latency on a CPU",
         "",
         "`python benchmarks/latency_cpu.py --write` on "
         + machine
         + ". Images of 224 px, fp32, inputs in memory; "
-        "× eager is against the faster of eager's two memory layouts. ° fewer samples than MLPerf's rule asks for. "
+        "× eager is against the faster of eager's two memory layouts. ° fewer samples than "
+        "MLPerf's rule asks for. "
         "ΔAUC, flips and the largest difference of a logit are in the CSV.",
         "",
-        f"Something else kept {found['other_cores_busy'].min():.1f} to {found['other_cores_busy'].max():.1f} cores "
-        "busy meanwhile, by row in the CSV.",
+        f"Something else kept {busy.min():.1f} to {busy.max():.1f} cores busy meanwhile, by row in the CSV.",
         "",
         "| " + " | ".join(heads) + " |",
         "|---|---:|---|---:|---:|---:|---:|---:|---|",
