@@ -1,9 +1,9 @@
 """What the harness of ``cxrbench latency`` adds to a call, against a bare loop of ``torch.utils.benchmark``.
 
-Both time the same engine in turns (A B A B …), so that whatever else the machine does falls on both, and their
-medians are compared: the last ratio is the harness over the bare loop, 1.00 being no overhead::
+Both time the same engine in turns (A B A B …), so that whatever else the machine does falls on both. Their
+means are compared round by round: the harness over the bare loop, 1.00 being no overhead::
 
-    python benchmarks/latency_overhead.py --rounds 9
+    python benchmarks/latency_overhead.py --rounds 100
 
 ``timm/test_resnet`` takes a millisecond or so a call, so that what the harness does between calls would show.
 """
@@ -25,8 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The harness of latency against torch.utils.benchmark.")
     parser.add_argument("--network", default="timm/test_resnet", help="of the kind 'backbone'")
     parser.add_argument("--image-size", type=int, default=64, metavar="PIXELS")
-    parser.add_argument("--calls", type=int, default=200, help="of each way in a round")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--calls", type=int, default=20, help="of each way in a round")
+    parser.add_argument("--rounds", type=int, default=100)
     arguments = parser.parse_args()
 
     registry = installed().registry
@@ -48,10 +48,12 @@ def main() -> None:
         if round_ >= 0:
             ratios.append(ours / theirs)
             milliseconds.append(theirs)
+    quarters = statistics.quantiles(ratios, n=4)
     print(
         f"{arguments.network}, {arguments.image_size} px, {torch.get_num_threads()} threads: "
-        f"{statistics.median(milliseconds):.3f} ms a call in torch.utils.benchmark; harness / bare loop "
-        f"{statistics.median(ratios):.4f} (median of {len(ratios)} rounds, {min(ratios):.4f} to {max(ratios):.4f})"
+        f"{statistics.median(milliseconds):.3f} ms a call in torch.utils.benchmark; harness / bare "
+        f"{statistics.median(ratios):.4f} (median of {len(ratios)} rounds; middle half "
+        f"{quarters[0]:.4f} to {quarters[2]:.4f})"
     )
 
 

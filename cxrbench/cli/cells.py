@@ -44,7 +44,7 @@ class Runs(Protocol[C]):
 
 
 After = Callable[[Sequence[str]], tuple[dict[str, Any], Sequence["RenderableType"], bool]]
-"""What is done with runs, by their ids, when all are done: JSON to add, tables to show, whether any failed."""
+"""Done with runs, by their ids, when all of them are: JSON to add, tables to show, whether some failed."""
 
 
 def do_cells(workflow: Runs[S], specs: Sequence[S], output: Output, after: After | None = None) -> None:

@@ -9,7 +9,10 @@ import pytest
 import torch
 from conftest import PIXELS, invoke, run
 
+from cxrbench.leaderboard.latencies import latencies
 from cxrbench.predictions import Predictions
+from cxrbench.reporter import Reporter
+from cxrbench.store import Store
 
 QUICK = ("--samples", 30, "--seconds", 0.2)
 KEYS = {
@@ -120,14 +123,15 @@ def test_another_measurement_is_added_and_replaces_none(measured):
     assert json.loads(added.pop().read_text())["split"] is None
 
 
-def test_the_leaderboard_shows_the_fastest_that_passed_and_where(measured):
-    results, _, answer = measured
-    shown = invoke("leaderboard", "--results", results, "--json").json
-    (board,) = shown["boards"]
-    single = [row["p50_ms"] for row in answer.json if row["batch_size"] == 1]
-    assert board["systems"][0]["costs"]["latency_ms"] <= min(single)
-    (note,) = (note for note in board["notes"] if note.startswith("Latency"))
-    assert answer.json[0]["host"] in note
+def test_the_leaderboard_is_given_the_fastest_that_passed_and_where(measured):
+    results, record, answer = measured
+    found = latencies(Store(results, Reporter(quiet=True)), [record])
+    single = {row["runtime"]: row for row in answer.json if row["batch_size"] == 1}
+    fastest = min(single.values(), key=lambda row: row["p50_ms"])
+    assert found.of_runs[record["run_id"]]["latency_ms"] <= fastest["p50_ms"]
+    assert answer.json[0]["host"] in found.note
+    assert found.added_to(record)["latency_p99_ms"] > 0
+    assert found.added_to({"run_id": "another"}) == {"run_id": "another"}
 
 
 def test_an_engine_that_fails_the_gate_is_reported_and_not_ranked(trained):
