@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cxrbench.canonical import digest
+from cxrbench.canonical import digest, jsonable
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, sync, write_json
 from cxrbench.options import Use
@@ -66,12 +66,15 @@ def append(store: Store, training: str, told: Mapping[str, Any], made: Path) -> 
         told: the record; schema version and time are added.
         made: folder of its files, which are moved.
     """
-    told = {
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "training": training,
-        **told,
-    }
+    # As it will be read again, undefined figures as None.
+    told = jsonable(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "training": training,
+            **told,
+        }
+    )
     runtime, size = told["runtime"]["name"].replace("/", "_"), told["image_size"]
     label = f"{runtime}-{told['precision']}-b{told['batch_size']}-{size}px"
     folder = _of_training(store, training) / f"{label}-{digest(told)[:8]}"

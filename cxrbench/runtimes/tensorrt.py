@@ -29,7 +29,8 @@ from cxrbench.runtimes.tensorrt_versions import (
     version_of,
 )
 
-INSTALL = "pip install 'cxrbench[tensorrt]'"
+INSTALL = "pip install --extra-index-url https://pypi.nvidia.com 'cxrbench[tensorrt]'"
+"""TensorRT's own libraries lie on NVIDIA's index; on PyPI stands what fetches them."""
 
 
 @dataclass(frozen=True, kw_only=True)

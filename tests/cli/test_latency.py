@@ -207,3 +207,10 @@ def test_a_runtime_that_cannot_be_had_stops_a_run_before_it_trains(tmp_path):
     answer = run(tmp_path / "new", "--device", "cpu", "--runtimes", "tensorrt")
     assert answer.exit_code == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_a_network_without_images_is_measured_too(tmp_path):
+    record = run(tmp_path, "--device", "cpu").json["runs"][0]
+    answer = latency(tmp_path, record["run_id"], "--runtimes", "eager,onnxruntime", *QUICK)
+    assert answer.exit_code == 0, answer.stderr
+    assert all(row["gate"]["passed"] for row in answer.json)
