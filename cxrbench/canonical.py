@@ -25,10 +25,13 @@ def digest(value: object) -> str:
 
 def jsonable(value: Any) -> Any:
     """The value in JSON's types: NumPy's as Python's, tuples as lists, NaN and infinities as null."""
+    # Of long tables, a call for each cell would take seconds.
+    if type(value) is dict and set(map(type, value)) == {str} and set(map(type, value.values())) <= _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        # Of long columns of tables, a call for each cell would take seconds. A finite sum has finite terms.
+        # A finite sum has finite terms.
         kinds = set(map(type, value))
         if kinds <= _PLAIN or (kinds == {float} and math.isfinite(sum(value))):
             return list(value)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from cxrbench.architecture import NETWORK_KINDS, architecture_of
 from cxrbench.findings import NIH_FINDINGS
-from cxrbench.interfaces import TaskDefinition
+from cxrbench.interfaces import Backbone, TaskDefinition
 from cxrbench.options import make
 from cxrbench.registry import Kind, Registry
 from cxrbench.specs import RunSpec
@@ -107,10 +109,8 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
     for cycle in cycles_of(spec.training):
         freeze(learnt, frozen_modules(network, cycle.trainable))
         trainable.append(_trained(network))
-    side = spec.image_size
-    shapes = {"image": (len(architecture.mean), side, side), "patient": (3,)}
-    inputs: dict[str, tuple[int, ...]] = {name: shapes[name] for name in architecture.inputs}
-    flops, layers, activations = _passed(network, [torch.zeros(1, *shape) for shape in inputs.values()])
+    inputs = _inputs(architecture, spec.image_size)
+    layers, activations = _passed(network, inputs)
     state = network.state_dict()
     counted = [tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")]
     resizer, head = _parts(network)
@@ -121,11 +121,46 @@ def described(spec: RunSpec, registry: Registry, outputs: int) -> Description:
         trainable_in_cycles=tuple(trainable),
         head=head,
         resizer=resizer,
-        flops=flops,
+        flops=flops_of(spec, architecture, outputs),
         activations=activations,
         inputs=inputs,
         layers=layers,
     )
+
+
+def flops_of(spec: RunSpec, backbone: Backbone, outputs: int) -> int:
+    """FLOPs of one image, as :attr:`Description.flops`, without a number computed where that can be.
+
+    Args:
+        spec: its image size is used.
+        backbone: the whole network.
+        outputs: how many classes it has.
+    """
+
+    def counted() -> int:
+        network = backbone.build(outputs, spec.image_size, False).eval().requires_grad_(False)
+        # Of fused attention the counter knows nothing on a CPU.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            network(*_black(_inputs(backbone, spec.image_size)))
+        return counter.get_total_flops()
+
+    try:
+        # Shapes alone: on this device nothing is drawn or computed.
+        with torch.device("meta"):
+            return counted()
+    except RuntimeError:
+        # A network that looks at values as it is built or run.
+        return counted()
+
+
+def _inputs(backbone: Backbone, side: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of one image's inputs."""
+    shapes: dict[str, tuple[int, ...]] = {"image": (len(backbone.mean), side, side), "patient": (3,)}
+    return {name: shapes[name] for name in backbone.inputs}
+
+
+def _black(inputs: Mapping[str, tuple[int, ...]]) -> list[Tensor]:
+    return [torch.zeros(1, *shape) for shape in inputs.values()]
 
 
 def _trained(module: nn.Module) -> int:
@@ -146,8 +181,8 @@ def _parts(network: nn.Module) -> tuple[int, int | None]:
     return resizer, outside - resizer
 
 
-def _passed(network: nn.Module, inputs: list[Tensor]) -> tuple[int, tuple[Layer, ...], int]:
-    """FLOPs of a forward pass of one image, the layers that it met, and how many numbers they gave."""
+def _passed(network: nn.Module, inputs: Mapping[str, tuple[int, ...]]) -> tuple[tuple[Layer, ...], int]:
+    """The layers that one image met, and how many numbers they gave."""
     layers: list[Layer] = []
     activations = 0
 
@@ -164,10 +199,9 @@ def _passed(network: nn.Module, inputs: list[Tensor]) -> tuple[int, tuple[Layer,
         for name, module in network.named_modules()
         if not any(module.children())
     ]
-    counter = FlopCounterMode(display=False)
     network.eval()
-    with torch.no_grad(), counter:
-        network(*inputs)
+    with torch.no_grad():
+        network(*_black(inputs))
     for hook in hooks:
         hook.remove()
-    return counter.get_total_flops(), tuple(layers), activations
+    return tuple(layers), activations

@@ -1,4 +1,4 @@
-"""A few training images before and after preprocessing and augmentation, without a store or a cache."""
+"""A few training images before and after preprocessing, resizer and augmentation, without a cache."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import safe_open
+from torch import nn
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.findings import NO_FINDING
-from cxrbench.interfaces import Augmentation, Dataset, Preprocessing
+from cxrbench.interfaces import Augmentation, Backbone, Dataset, Preprocessing, Resizer
 from cxrbench.options import make
 from cxrbench.pixels.images import stored_side
 from cxrbench.pixels.preparing import squared
@@ -20,8 +22,8 @@ from cxrbench.registry import Registry
 from cxrbench.selection import selection_of
 from cxrbench.sources import read_source
 from cxrbench.specs import RunSpec
-from cxrbench.training.randomness import hash_ids, uniforms
-from cxrbench.training.views import central_view
+from cxrbench.training.randomness import derive, hash_ids, uniforms
+from cxrbench.training.views import central_view, normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +43,8 @@ class Preview:
         preprocessed: uint8 ``[h, w]``.
         evaluation: float 0..1 ``[size, size]``, what a network sees of it in evaluation.
         training: the same in training's first epochs, before normalisation.
+        resized: float 0..1 ``[side, side, channels]``, what the resizer makes of ``evaluation``,
+            normalisation undone and cut at black and white; None without a resizer.
     """
 
     image_id: str
@@ -49,17 +53,21 @@ class Preview:
     preprocessed: NDArray[np.uint8]
     evaluation: NDArray[np.float32]
     training: tuple[NDArray[np.float32], ...]
+    resized: NDArray[np.float32] | None
 
 
-def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: int) -> list[Preview]:
+def previews_of(
+    spec: RunSpec, registry: Registry, root: Path | None, images: int, weights: Path | None = None
+) -> list[Preview]:
     """Up to ``images`` images of train, which ones depends on their ids and the spec's seed alone.
 
     Args:
-        spec: resolved; its data set, what is selected of it, preprocessing, augmentation, image size, crop
-            and seed are used.
+        spec: resolved; its data set, what is selected of it, preprocessing, resizer, augmentation, the
+            backbone's channels, image size, crop and seed are used.
         registry: where its components are found.
         root: folder of the data set's files.
         images: how many at most.
+        weights: of a trained network, of which the resizer's are taken; None: it is not trained.
 
     Raises:
         CxrbenchError: the data set or an image cannot be read, or no image is for train.
@@ -100,6 +108,7 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
         )
         for epoch in EPOCHS
     ]
+    resized = _resized(spec, registry, evaluation, weights)
     return [
         Preview(
             str(image_id),
@@ -108,9 +117,29 @@ def previews_of(spec: RunSpec, registry: Registry, root: Path | None, images: in
             preprocessed[row],
             evaluation[row, 0].numpy(),
             tuple(view[row, 0].numpy() for view in training),
+            None if resized is None else resized[row].permute(1, 2, 0).numpy(),
         )
         for row, image_id in enumerate(ids)
     ]
+
+
+def _resized(
+    spec: RunSpec, registry: Registry, views: torch.Tensor, weights: Path | None
+) -> torch.Tensor | None:
+    """What the resizer hands on of views ``[n, 1, S, S]``, without normalisation; None without a resizer."""
+    if spec.resizer.name == "none":
+        return None
+    resizer: Resizer = make(spec.resizer, "resizer", registry)
+    backbone: Backbone = make(spec.backbone, "backbone", registry)
+    mean, std = backbone.mean, backbone.std
+    torch.manual_seed(derive("init", spec.seed))
+    alone = resizer.network(nn.Identity(), len(mean), spec.image_size).eval()
+    if weights is not None:
+        with safe_open(weights, "pt") as file:
+            alone.load_state_dict({name: file.get_tensor(name) for name in alone.state_dict()})
+    with torch.inference_mode():
+        seen: torch.Tensor = alone(normalised(views, mean, std))
+    return (seen * torch.tensor(std)[:, None, None] + torch.tensor(mean)[:, None, None]).clamp(0, 1)
 
 
 def _findings(labels: pd.Series[float]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from cxrbench.canonical import digest
-from cxrbench.data import Data
+from cxrbench.data import Data, as_dict
 from cxrbench.options import Use
 from cxrbench.registry import Registry
 from cxrbench.roles import Role
@@ -75,15 +75,19 @@ class Hashes:
 
     def ids(self, role: Role) -> str:
         """Of image ids."""
-        return self._once("ids", role, lambda: list(self.data.image_ids(role)))
+        return self._once("ids", role, lambda: self.data.image_ids(role).tolist())
 
     def patients(self, role: Role) -> str:
         """Of the patient of each image."""
-        return self._once("patients", role, lambda: self.data.patients(role).to_dict())
+        return self._once("patients", role, lambda: as_dict(self.data.patients(role)))
 
     def facts(self, role: Role) -> str:
         """Of what subgroups are made of."""
-        return self._once("facts", role, lambda: self.data.facts(role).to_dict("list"))
+        return self._once(
+            "facts",
+            role,
+            lambda: {str(name): column.tolist() for name, column in self.data.facts(role).items()},
+        )
 
     def patient_vectors(self, role: Role) -> str:
         """Of what networks see of patients."""

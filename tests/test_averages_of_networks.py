@@ -66,6 +66,7 @@ def test_a_run_of_two_networks_is_made_of_those_of_its_seeds(tmp_path):
     np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-6)
     alone = read_json(tmp_path / "runs" / singles[0].steps.run.name / "run.json")
     assert record["parameters"] == 2 * alone["parameters"]
+    assert record["flops"] == 2 * alone["flops"] > 0
     assert len(record["trainings"]) == 2
 
 

@@ -1,9 +1,13 @@
 """The published numbers of parameters, and what describe says besides."""
 
 import pytest
+import torch
 from conftest import invoke
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from cxrbench.description import described
+from cxrbench.architecture import architecture_of
+from cxrbench.description import described, flops_of
 from cxrbench.plugins import installed
 from cxrbench.specs import check
 
@@ -94,6 +98,59 @@ def test_flops_and_activations_are_those_of_a_hand_count():
     convolved = sum(side**2 * outputs for side, (_, outputs, _) in zip(sides, convolutions, strict=True))
     pooled = sum(side**2 * outputs for side, (_, outputs, _) in zip(sides[1:], convolutions[:5], strict=True))
     assert found.activations == 2 * convolved + pooled + 512 + 4
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"backbone": "densenet_fpn", "image_size": 64},
+        {"backbone": "densenet_fpn:use=patient"},
+        {"backbone": "prior"},
+        {"backbone": "timm/test_vit", "image_size": 160},
+        {"backbone": "torchvision/googlenet", "head": "transition:side=3", "image_size": 64},
+        {"backbone": "fused_cnn", "resizer": "learnable", "image_size": 250},
+    ],
+)
+def test_flops_are_known_without_computing(given):
+    registry = installed().registry
+    spec = check(given)
+    architecture = architecture_of(spec, registry)
+    network = architecture.build(14, spec.image_size, False).eval().requires_grad_(False)
+    side = spec.image_size
+    inputs = {"image": torch.zeros(1, len(architecture.mean), side, side), "patient": torch.zeros(1, 3)}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network(*(inputs[name] for name in architecture.inputs))
+    assert flops_of(spec, architecture, 14) == counter.get_total_flops()
+
+
+def test_flops_of_attention_are_those_of_a_hand_count():
+    tokens, width, layers = (160 // 16) ** 2 + 1, 64, 6
+    attention = layers * 2 * 2 * tokens**2 * width
+    dense = layers * 2 * tokens * (4 + 2 * 3) * width**2
+    found = describe(backbone="timm/test_vit", image_size=160).flops
+    assert found == attention + dense + 2 * (tokens - 1) * 16**2 * 3 * width + 2 * width * 4
+
+
+class Looking(torch.nn.Module):
+    """Goes two ways, as the values of its input have it."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.dense = torch.nn.Linear(3, outputs)
+
+    def forward(self, patient):
+        return self.dense(patient if float(patient.sum()) < 1 else -patient)
+
+
+class LookingBackbone:
+    inputs, mean, std = ("patient",), (0.0,), (1.0,)
+
+    def build(self, outputs, image_size, pretrained):
+        return Looking(outputs)
+
+
+def test_flops_of_a_network_that_looks_at_values_are_known_too():
+    assert flops_of(check({}), LookingBackbone(), 5) == 2 * 3 * 5
 
 
 def test_the_command_answers_in_json(tmp_path):

@@ -247,6 +247,7 @@ def test_a_dry_run_says_which_cell_would_fail_and_writes_nothing(broken):
     assert not broken.exists()
 
 
+@pytest.mark.slow
 def test_killed_the_same_command_goes_on_with_the_cells_that_are_left(tmp_path):
     results = tmp_path / "results"
     command = ["run", "--dataset", PHANTOM, "--backbone", LIGHT, "--epochs", "1", "--seed", "0,1,2,3"]

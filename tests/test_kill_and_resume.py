@@ -31,7 +31,13 @@ def without_times(path):
         return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("line", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, id=name, marks=(pytest.mark.slow,) if name.startswith("images") else ())
+        for name, line in RUNS.items()
+    ],
+)
 def test_killed_in_epoch_2_of_4_and_started_again_it_ends_the_same(tmp_path, line):
     command = ["run", *line, "--epochs", "4", "--device", "cpu", "--json", "--results"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"

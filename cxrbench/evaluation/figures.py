@@ -41,6 +41,7 @@ from cxrbench.statistics.ranking import (
 )
 from cxrbench.statistics.single_label import accuracy as share_right
 from cxrbench.statistics.single_label import confusion_matrix
+from cxrbench.statistics.sweep import sweep_scores
 from cxrbench.statistics.undefined import mean_defined
 
 if TYPE_CHECKING:
@@ -85,17 +86,17 @@ def per_finding(
     Net benefit is that of the decisions at ``thresholds`` ``[c]``; NaN without them, or at one of 1 or more.
     """
     counts = confusion(decisions, labels)
-    parts = brier_parts(probabilities, labels)
+    parts, swept = brier_parts(probabilities, labels), sweep_scores(probabilities, labels)
     at = np.full(len(task.classes), np.nan) if thresholds is None else thresholds
     return pd.DataFrame(
         {
             "finding": task.classes,
-            "auc": auc(probabilities, labels),
+            "auc": auc(probabilities, labels, swept=swept),
             "auc_binarized": balanced_accuracy(counts),
-            "partial_auc": partial_auc(probabilities, labels, MAX_FPR),
-            "sens_at_spec90": sensitivity_at_specificity(probabilities, labels, 0.9),
-            "sens_at_spec95": sensitivity_at_specificity(probabilities, labels, 0.95),
-            "ap": average_precision(probabilities, labels),
+            "partial_auc": partial_auc(probabilities, labels, MAX_FPR, swept=swept),
+            "sens_at_spec90": sensitivity_at_specificity(probabilities, labels, 0.9, swept=swept),
+            "sens_at_spec95": sensitivity_at_specificity(probabilities, labels, 0.95, swept=swept),
+            "ap": average_precision(probabilities, labels, swept=swept),
             "f1": f1(counts),
             "precision": precision(counts),
             "recall": recall(counts),

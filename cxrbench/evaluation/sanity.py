@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from cxrbench.statistics.ranking import auc
 
@@ -89,7 +89,7 @@ def _untrained(aucs: FloatArray, macro_auc: Interval) -> tuple[str, str] | None:
         return None
     lows = [macro_auc.low]
     if defined.size > 2:
-        reach = float(stats.t.ppf(0.975, defined.size - 1)) * float(stats.sem(defined))
+        reach = float(special.stdtrit(defined.size - 1, 0.975) * defined.std(ddof=1) / np.sqrt(defined.size))
         lows.append(float(defined.mean()) - reach)
     low = min((each for each in lows if not math.isnan(each)), default=math.nan)
     if not low <= 0.5:

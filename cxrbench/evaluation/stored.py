@@ -48,6 +48,21 @@ class Evaluation:
         found: dict[str, Any] = read_json(self.folder / "curves.json")
         return found
 
+    @property
+    def confusion(self) -> pd.DataFrame | None:
+        """Calls where findings are present, see :func:`cxrbench.evaluation.pairs.confusion_table`.
+
+        None of a single-label task.
+        """
+        path = self.folder / "confusion.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
+    def confusion_matrix(self) -> pd.DataFrame | None:
+        """Images by true class (index) and called class (columns); None of a multi-label task."""
+        path = self.folder / "confusion_matrix.csv"
+        return pd.read_csv(path, index_col="truth") if path.exists() else None
+
     def estimate(self, name: str) -> Estimate:
         """A figure with its replicates.
 

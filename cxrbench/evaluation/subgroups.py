@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from cxrbench.evaluation.replicates import bias, centred
-from cxrbench.statistics.bootstrap import bootstrap
-from cxrbench.statistics.intervals import percentile_bounds
-from cxrbench.statistics.resamples import Resamples
-from cxrbench.statistics.weighted import Calibration, Decisions, Ranking
+from cxrbench.evaluation.replicates import LEVEL
+from cxrbench.statistics.influence import FIGURES, Images, Linear
+from cxrbench.statistics.intervals import difference_bounds, share_bounds, t_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,12 +19,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.cohort import Cohort
     from cxrbench.interfaces import FloatArray
 
-REPLICATES = 200
-"""The first of those that the whole test set is resampled with."""
-
-_LEVEL = 0.95
 _AGE_BANDS = {"0-17": (0, 18), "18-39": (18, 40), "40-59": (40, 60), "60-79": (60, 80), "80+": (80, np.inf)}
-FIGURES = ("auc", "tpr", "fpr", "ece")
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,8 @@ def subgroups_table(
     """AUC, TPR, FPR and ECE of each finding in each group, their gaps to the rest, and intervals of both.
 
     A row without a finding holds the mean over the findings that are shown for the group. A gap is the
-    group's figure less that of the rest on the same resamples. Where a group or its rest has fewer than
+    group's figure less that of the rest; intervals take patients as units, see
+    :mod:`cxrbench.statistics.influence`. Where a group or its rest has fewer than
     ``least`` (and less than one) positives or negatives of a finding, its figures are withheld: NaN, and
     ``withheld`` says so.
 
@@ -84,31 +79,35 @@ def subgroups_table(
         :data:`FIGURES` its value, ``_low``, ``_high``, ``_gap``, ``_gap_low`` and ``_gap_high``. A row of all
         findings counts those withheld. Groups without an image are left out.
     """
-    names, labels = cohort.task.classes, cohort.labels
-    resamples = Resamples(cohort.patients.to_numpy(), cohort.passport, REPLICATES)
-    sides: dict[bytes, _Side] = {}
+    names, labels, least = cohort.task.classes, cohort.labels, max(least, 1)
+    patients, places = np.unique(cohort.patients.to_numpy(str), return_inverse=True)
+    images = Images(probabilities, labels, decisions, places, len(patients))
 
-    def side_of(images: NDArray[np.bool_]) -> _Side:
-        """Resampled once: of two groups each is the rest of the other."""
-        if images.tobytes() not in sides:
-            sides[images.tobytes()] = _resampled(
-                probabilities, labels, decisions, images, resamples, max(least, 1)
-            )
-        return sides[images.tobytes()]
+    @lru_cache(maxsize=2)  # of two groups each is the rest of the other
+    def side_of(chosen: bytes) -> tuple[NDArray[np.bool_], Linear]:
+        """Which findings have labels enough among these images, and their figures."""
+        some = np.frombuffer(chosen, np.bool_)
+        enough = ((labels[some] == 1).sum(axis=0) >= least) & ((labels[some] == 0).sum(axis=0) >= least)
+        return enough, images.of(some, enough)
 
     rows: list[dict[str, Any]] = []
     for group in groups_of(cohort):
         if not group.inside.any():
             continue
-        inside, rest = side_of(group.inside), side_of(group.rest)
+        (enough, inside), (enough_in_rest, rest) = (
+            side_of(each.tobytes()) for each in (group.inside, group.rest)
+        )
         there = {
             "attribute": group.attribute,
             "group": group.name,
             "images": int(group.inside.sum()),
-            "patients": int(cohort.patients[group.inside].nunique()),
+            "patients": len(np.unique(places[group.inside])),
         }
         n_pos, n_neg = ((labels[group.inside] == value).sum(axis=0) for value in (1, 0))
-        shown = inside.enough & rest.enough
+        shown = enough & enough_in_rest
+        inside, rest = inside.only(shown), rest.only(shown)
+        of_findings = _figures(inside, rest)
+        of_mean = _figures(inside.mean(), rest.mean()) if shown.any() else {}
         rows.append(
             {
                 **there,
@@ -116,11 +115,10 @@ def subgroups_table(
                 "n_pos": int(n_pos.sum()),
                 "n_neg": int(n_neg.sum()),
                 "withheld": int((~shown).sum()),
-                **_mean_figures(inside, rest, shown),
+                **{name: each[0] for name, each in of_mean.items()},
             }
         )
-        of_findings = _figures(inside.of(shown), rest.of(shown))
-        places = np.cumsum(shown) - 1
+        kept = np.cumsum(shown) - 1
         for column, name in enumerate(names):
             rows.append(
                 {
@@ -129,7 +127,7 @@ def subgroups_table(
                     "n_pos": int(n_pos[column]),
                     "n_neg": int(n_neg[column]),
                     "withheld": int(not shown[column]),
-                    **({k: v[places[column]] for k, v in of_findings.items()} if shown[column] else {}),
+                    **({k: v[kept[column]] for k, v in of_findings.items()} if shown[column] else {}),
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -147,104 +145,34 @@ def subgroups_summary(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
-@dataclass(frozen=True)
-class _Side:
-    """A group, or its rest, resampled.
-
-    Attributes:
-        enough: bool ``[c]``, which findings have positives and negatives enough; only those are resampled.
-        values: ``[f, k]``, the :data:`FIGURES` of these ``k`` findings.
-        replicates: ``[f, k, B]``.
-        bias: ``[k]``, by how much the calibration error is too large, as the bootstrap estimates it.
-        units: ``[k]``, how many patients a finding's figures rest on where they are fewest.
-    """
-
-    enough: NDArray[np.bool_]
-    values: FloatArray
-    replicates: FloatArray
-    bias: FloatArray
-    units: FloatArray
-
-    def of(self, shown: NDArray[np.bool_]) -> _Part:
-        """Some of the findings that are enough, bool ``[c]``."""
-        chosen = shown[self.enough]
-        biases = np.zeros((len(FIGURES), int(chosen.sum())))
-        biases[FIGURES.index("ece")] = self.bias[chosen]
-        return _Part(self.values[:, chosen], self.replicates[:, chosen], biases, self.units[chosen])
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Of some findings: values and bias ``[f, k]``, replicates ``[f, k, B]`` and units ``[k]``."""
-
-    values: FloatArray
-    replicates: FloatArray
-    bias: FloatArray
-    units: FloatArray
-
-
-def _resampled(
-    probabilities: FloatArray,
-    labels: FloatArray,
-    decisions: FloatArray,
-    images: NDArray[np.bool_],
-    resamples: Resamples,
-    least: int,
-) -> _Side:
-    known = labels[images]
-    enough = ((known == 1).sum(axis=0) >= least) & ((known == 0).sum(axis=0) >= least)
-    count = int(enough.sum())
-    if not count:
-        nothing = np.empty((len(FIGURES), 0))
-        drawn = nothing[..., None].repeat(resamples.replicates, 2)
-        return _Side(enough, nothing, drawn, np.empty(0), np.empty(0))
-    some, truth = resamples.among(images), known[:, enough]
-    scores, called = probabilities[images][:, enough], decisions[images][:, enough]
-    found = bootstrap(
-        [str(place) for place in range(count)],
-        some,
-        [Ranking(scores, truth, some), Calibration(scores, truth, some), Decisions(called, truth, some)],
-        some.units(truth),
-    )
-    at = [found.metrics.index(name) for name in ("auc", "recall", "specificity", "ece")]
-    replicates = centred(found, "ece").replicates[at]
-    values = found.values[at]
-    for each in (values, replicates):
-        each[2] = 1 - each[2]  # the false positive rate
-    return _Side(enough, values, replicates, bias(found, "ece"), found.units)
-
-
-def _figures(inside: _Part, rest: _Part) -> dict[str, FloatArray]:
+def _figures(inside: Linear, rest: Linear) -> dict[str, FloatArray]:
     """Each figure ``[k]`` of a group, its gap to the rest, and intervals of both, by column.
 
     A calibration error is the larger the fewer images it is of; so its gap is corrected for both biases.
     """
+    bounds = _bounds(inside), _bounds(rest)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.sqrt(inside.covariance(inside) * rest.covariance(rest))
+        correlations = np.where(scale > 0, inside.covariance(rest) / scale, 0)
     excess = inside.bias - rest.bias
-    low, high = percentile_bounds(inside.replicates, _LEVEL, inside.units)
-    gaps = inside.replicates - rest.replicates - excess[..., None]
-    gap_low, gap_high = percentile_bounds(gaps, _LEVEL, np.minimum(inside.units, rest.units))
+    gap_low, gap_high = difference_bounds((inside.values, rest.values), bounds, correlations)
+    (low, high), error = bounds[0], FIGURES.index("ece")
+    low[error] = np.maximum(low[error], 0)
     ends = {
         "": inside.values,
         "_low": low,
         "_high": high,
         "_gap": inside.values - rest.values - excess,
-        "_gap_low": gap_low,
-        "_gap_high": gap_high,
+        "_gap_low": gap_low - excess,
+        "_gap_high": gap_high - excess,
     }
     return {f"{name}{end}": each[row] for row, name in enumerate(FIGURES) for end, each in ends.items()}
 
 
-def _mean_figures(inside: _Side, rest: _Side, shown: NDArray[np.bool_]) -> dict[str, float]:
-    """The same of the mean over the findings shown; a figure that one of them lacks has none."""
-    if not shown.any():
-        return {}
-
-    def mean(side: _Side) -> _Part:
-        part = side.of(shown)
-        values, drawn, excess = (
-            each.mean(axis=1, keepdims=True) for each in (part.values, part.replicates, part.bias)
-        )
-        # As cautious as the scarcest finding.
-        return _Part(values, drawn, excess, part.units.min(keepdims=True))
-
-    return {name: float(value[0]) for name, value in _figures(mean(inside), mean(rest)).items()}
+def _bounds(side: Linear) -> tuple[FloatArray, FloatArray]:
+    """Intervals ``[f, k]``: Wilson's of shares, Student's of the calibration error."""
+    variances, error = side.covariance(side), FIGURES.index("ece")
+    low, high = share_bounds(side.values, variances, side.units, LEVEL)
+    reach = t_quantile(side.units[error], LEVEL) * np.sqrt(variances[error])
+    low[error], high[error] = side.values[error] - reach, side.values[error] + reach
+    return low, high

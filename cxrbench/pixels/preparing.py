@@ -20,6 +20,7 @@ from PIL import Image
 
 from cxrbench.errors import CxrbenchError, DamagedImageError
 from cxrbench.interfaces import Dataset, Preprocessing
+from cxrbench.processors import processors
 from cxrbench.sources import read_source, source_stamp
 
 if TYPE_CHECKING:
@@ -120,16 +121,16 @@ def squared(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def prepared(preparer: Preparer, images: Sequence[Wanted]) -> Iterator[Found | Unreadable]:
     """The images in their order; only a few wait at any time, however many there are."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = processors()
     if sum(bool(image.source) for image in images) >= MANY_FILES:
         # Spawned, since a fork would copy locks that threads of this process hold.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processors, context, _start_process, (preparer,)) as processes:
-            yield from _in_order(processes, _prepare, images, 4 * processors)
+        with ProcessPoolExecutor(count, context, _start_process, (preparer,)) as processes:
+            yield from _in_order(processes, _prepare, images, 4 * count)
     else:
         # Two more than processors, which read meanwhile.
-        with ThreadPoolExecutor(processors + 2) as threads:
-            yield from _in_order(threads, preparer, images, 4 * processors)
+        with ThreadPoolExecutor(count + 2) as threads:
+            yield from _in_order(threads, preparer, images, 4 * count)
 
 
 def _in_order(

@@ -6,10 +6,9 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
-from cxrbench.report.sheet import GREY, RULE, Sheet, legend_height, shown
+from cxrbench.report.sheet import GREY, PALETTE, RULE, Sheet, legend_height, shown
 
 _MARKERS = "osD^vPX*"
 _ROW = 0.26
@@ -47,9 +46,7 @@ def _dot_plot(axes: Axes, table: pd.DataFrame) -> None:
     rows, columns = len(table) + 1, len(table.columns)
     values = np.vstack([table.to_numpy(np.float64), table.mean().to_numpy(np.float64)])
     offsets = np.linspace(-_SPREAD, _SPREAD, columns) if columns > 1 else np.zeros(columns)
-    looks = zip(
-        table, values.T, offsets, sns.color_palette("colorblind", columns), cycle(_MARKERS), strict=False
-    )
+    looks = zip(table, values.T, offsets, cycle(PALETTE), cycle(_MARKERS), strict=False)
     for name, column, offset, color, marker in looks:
         axes.plot(column, np.arange(rows) + offset, marker, color=color, markersize=5, label=shown(str(name)))
     across = axes.get_yaxis_transform()

@@ -125,9 +125,9 @@ def decision_figure(curves: Mapping[str, Any], title: str) -> Sheet:
         panel.plot((0, 1), (0, 0), color=_LIGHT, linewidth=0.8)
         for name, color in (("of_calling_all", GREY), ("net_benefit", BLUE)):
             values = np.asarray(curve[name], np.float64) / best
-            # Below the tile's edge there is nothing to be read.
-            inside = values >= -0.25
-            panel.plot(across[inside], values[inside], color=color, linewidth=1.4)
+            # Below the tile's edge there is nothing to be read, nor across such a gap.
+            inside = np.where(values >= -0.25, values, np.nan)
+            panel.plot(across, inside, color=color, linewidth=1.4)
         panel.set_title(f"{shown(finding['finding'])}  0 to {number(top, 2)}")
     outer_labels(
         sheet, panels, "threshold probability, from 0 to the finding's highest", "net benefit / prevalence"

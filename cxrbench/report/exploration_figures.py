@@ -167,7 +167,9 @@ def _numbers(found: Exploration, title: str) -> Sheet:
         panel.bar(range(len(values)), list(values.values()), width=0.7, color=BLUE)
         for place, count in enumerate(values.values()):
             if count:
-                panel.text(place, count, f"{count / total:.1%}", ha="center", va="bottom", size=7.5)
+                # Beside each other, three digits of many small shares would run into one another.
+                text = f"{count / total:.1%}" if count >= 0.01 * total else "<1%"
+                panel.text(place, count, text, ha="center", va="bottom", size=7.5)
         panel.set_xticks(range(len(values)), list(values))
         panel.tick_params(axis="x", length=0)
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

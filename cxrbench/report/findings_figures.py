@@ -100,14 +100,14 @@ def class_confusion_figure(matrix: pd.DataFrame, title: str) -> Sheet:
         title: of the sheet.
     """
     names: dict[float, str] = {place: shown(str(name)) for place, name in enumerate(matrix.columns)}
-    size, end = max(3.2, 0.75 * len(names)), len(names) - 0.5
+    size, end = float(max(len(names), 3)), len(names) - 0.5
     sheet, (panel,) = tiles(
         1,
         size=size,
         gap=(0.25, 0.42),
         margin=(1.9, 0.62),
         limits=((-0.5, end), (end, -0.5)),
-        ticks=({place: shortened(name, 10) for place, name in names.items()}, names),
+        ticks=({place: shortened(name, 13) for place, name in names.items()}, names),
         tick_length=0,
         title=title,
         heading="Classes on test",

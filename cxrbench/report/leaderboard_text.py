@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.columns import COSTS, METRICS
@@ -36,7 +36,15 @@ _LATEX = {
     "–": "--",
     "↓": r"$\downarrow$",
     "−": "$-$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
 }
+
+_FIGURE = r"\providecommand{\cxrfigure}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-1pt]{\tiny #2}\end{tabular}}"
+"""LaTeX's command for a figure with its interval below it."""
+
+_ON_A_PAGE = 20
+"""Systems of a table, which each take two lines or more."""
 
 
 def as_csv(boards: Sequence[Board], columns: Sequence[str]) -> str:
@@ -120,37 +128,59 @@ def as_markdown(boards: Sequence[Board], columns: Sequence[str]) -> str:
 
 
 def as_latex(boards: Sequence[Board], columns: Sequence[str]) -> str:
-    """A ``table`` for each board; needs the package booktabs. A rule stands between groups."""
-    parts = ["% Needs \\usepackage{booktabs}. Not for clinical use."]
-    for board in boards:
-        shown = shown_columns(board, columns)
-        heads, rows = cells(board, shown)
-        lines: list[str] = []
-        for place, (system, row) in enumerate(zip(board.systems, rows, strict=True)):
-            if place and system.group != board.systems[place - 1].group:
-                lines.append("\\addlinespace")
-            lines.append(_ampersands([_joined(cell) for cell in row]))
-        nulls = [_ampersands(["", name, "", *values]) for name, values in _nulls(board, shown)]
-        caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ_SHORT}"
-        parts.append(
-            "\n".join(
-                (
-                    "\\begin{table}",
-                    "\\centering",
-                    f"\\caption{{{latex(caption)}}}",
-                    f"\\begin{{tabular}}{{lll{'r' * len(shown)}}}",
-                    "\\toprule",
-                    _ampersands(heads),
-                    "\\midrule",
-                    *lines,
-                    *(["\\midrule", *nulls] if nulls else []),
-                    "\\bottomrule",
-                    "\\end{tabular}",
-                    "\\end{table}",
-                )
-            )
-        )
-    return "\n\n".join(parts) + "\n"
+    """A ``table`` for each board, a ``longtable`` where it is longer than a page; a gap between groups.
+
+    Needs the packages booktabs and, where it says so, longtable. Intervals stand below their figures, so that
+    the default columns fit a page of A4 or letter with margins of an inch.
+    """
+    long = any(len(board.systems) > _ON_A_PAGE for board in boards)
+    packages = "\\usepackage{booktabs,longtable}" if long else "\\usepackage{booktabs}"
+    head = f"% Needs {packages}. Not for clinical use.\n{_FIGURE}"
+    return "\n\n".join([head, *(_latex_table(board, columns) for board in boards)]) + "\n"
+
+
+def _latex_table(board: Board, columns: Sequence[str]) -> str:
+    shown = shown_columns(board, columns)
+    heads, rows = cells(board, shown)
+    body: list[str] = []
+    for place, (system, row) in enumerate(zip(board.systems, rows, strict=True)):
+        if place and system.group != board.systems[place - 1].group:
+            body.append("\\addlinespace")
+        body.append(_latex_row(row))
+    nulls = [
+        _latex_row([Cell(""), Cell(name), Cell(""), *map(Cell, values)])
+        for name, values in _nulls(board, shown)
+    ]
+    body += ["\\midrule", *nulls] if nulls else []
+    caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ_SHORT}"
+    titled = f"\\caption{{{latex(caption)}}}"
+    head = ["\\toprule", _ampersands(map(latex, heads)), "\\midrule"]
+    form = f"{{lp{{0.155\\linewidth}}l{'r' * len(shown)}}}"
+    small = ["\\scriptsize", "\\setlength{\\tabcolsep}{2pt}"]
+    if len(board.systems) > _ON_A_PAGE:
+        every = [*head, "\\endhead", "\\bottomrule", "\\endfoot"]
+        first = [f"{titled} \\\\", *head, "\\endfirsthead", *every]
+        lines = ["\\begingroup", *small, f"\\begin{{longtable}}{form}", *first, *body]
+        lines += ["\\end{longtable}", "\\endgroup"]
+    else:
+        lines = ["\\begin{table}", "\\centering", titled, *small, f"\\begin{{tabular}}{form}", *head, *body]
+        lines += ["\\bottomrule", "\\end{tabular}", "\\end{table}"]
+    return "\n".join(lines)
+
+
+def _latex_row(row: Sequence[Cell]) -> str:
+    """The group, the name and the other cells, with intervals below their figures."""
+    group, name, *others = row
+    figures = [
+        f"\\cxrfigure{{{latex(cell.text)}}}{{{latex(cell.interval)}}}" if cell.interval else latex(cell.text)
+        for cell in others
+    ]
+    return _ampersands([latex(group.text), f"\\raggedright {_breakable(latex(name.text))}", *figures])
+
+
+def _breakable(text: str) -> str:
+    """A name in LaTeX that may go on in the next line behind a sign in it: most names have no blank."""
+    return re.sub(r"(\\_|[:,=/])(?=\S)", r"\1\\allowbreak{}", text)
 
 
 def latex(text: str) -> str:
@@ -173,8 +203,8 @@ def _pipes(row: Sequence[str]) -> str:
     return f"| {' | '.join(map(_markdown, row))} |"
 
 
-def _ampersands(row: Sequence[str]) -> str:
-    return f"{' & '.join(map(latex, row))} \\\\"
+def _ampersands(row: Iterable[str]) -> str:
+    return f"{' & '.join(row)} \\\\"
 
 
 def _markdown(text: str) -> str:

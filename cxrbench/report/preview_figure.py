@@ -1,4 +1,4 @@
-"""Images before and after preprocessing and augmentation, a row each."""
+"""Images before and after preprocessing, resizer and augmentation, a row each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def draw_preview(path: Path, previews: Sequence[Preview], *, title: str, heading
 
 def _preview_figure(previews: Sequence[Preview], title: str, heading: str) -> Sheet:
     changed = any((each.preprocessed != each.original).any() for each in previews)
+    resized = any(each.resized is not None for each in previews)
     names = ["as it is", *(["preprocessed"] if changed else []), "in evaluation"]
+    names += ["behind the resizer"] if resized else []
     names += [f"in training, epoch {epoch}" for epoch in EPOCHS]
     width = 0.4 + len(names) * (_SIDE + _GAP) - _GAP
     row_height = _SIDE + _FOOT
@@ -70,7 +72,8 @@ def _pictures(preview: Preview, changed: bool) -> list[tuple[NDArray[np.generic]
     pictures: list[tuple[NDArray[np.generic], float]] = [(preview.original, 255.0)]
     if changed:
         pictures.append((preview.preprocessed, 255.0))
-    pictures += [(view, 1.0) for view in (preview.evaluation, *preview.training)]
+    resized = () if preview.resized is None else (preview.resized.squeeze(),)
+    pictures += [(view, 1.0) for view in (preview.evaluation, *resized, *preview.training)]
     return pictures
 
 

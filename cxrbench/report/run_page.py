@@ -13,7 +13,7 @@ from cxrbench.evaluation.stored import Evaluation
 from cxrbench.leaderboard.columns import METRICS
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
-from cxrbench.report.leaderboard_words import cost, counted
+from cxrbench.report.leaderboard_words import DASH, cost, counted
 from cxrbench.report.names import data_of, system
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
 
@@ -59,6 +59,22 @@ class Chart:
     at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """What was called, by what is present.
+
+    Attributes:
+        caption: what the cells say.
+        names: of the columns: what was called.
+        rows: what is present, how many images of it there are, and the cells: what stands there, and how
+            dark it is in tenths.
+    """
+
+    caption: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...]
+
+
 def bar(value: float, low: float, high: float, scale: Scale, marks: Sequence[float] = ()) -> Bar:
     """A figure and its interval as they are drawn."""
     places = [None if math.isnan(each) else scale.place(each) for each in (value, low, high)]
@@ -74,7 +90,8 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         record: its ``run.json``, with ``path``.
         anchor: of the board that the run stands on.
     """
-    curves = _curves(Evaluation.of(store.root, record))
+    evaluation = Evaluation.of(store.root, record)
+    curves = _curves(evaluation)
     intervals = record.get("intervals") or {"metrics": {}, "per_finding": []}
     of_findings = {row["finding"]: row for row in intervals["per_finding"]}
     findings = [_finding(row, of_findings.get(row["finding"], {})) for row in record["per_finding"]]
@@ -104,6 +121,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
             _charts(row, curves[row["finding"]]) for row in record["per_finding"] if row["finding"] in curves
         ],
         "confusion": [_confusion(row) for row in record["per_finding"]],
+        "crossed": None if evaluation is None else _crossed(evaluation, record),
         "training": _training(Path(record["path"])),
         "calibration": _calibration(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
@@ -250,11 +268,48 @@ def _confusion(row: Mapping[str, Any]) -> dict[str, Any]:
             (
                 row[name],
                 row[name] / among if among else math.nan,
-                round(10 * row[name] / among) if among else 0,
+                _tenths(row[name], among),
             )
             for name, among in (("tp", present), ("fn", present), ("fp", absent), ("tn", absent))
         ],
     }
+
+
+def _crossed(evaluation: Evaluation, record: Mapping[str, Any]) -> Crossed | None:
+    """The confusion matrix; of a multi-label task how often each finding is called where each is present."""
+    if (matrix := evaluation.confusion_matrix) is not None:
+        return Crossed(
+            "Images by true class (rows) and called class (columns); shaded by the share of the row",
+            tuple(map(shown, matrix.columns)),
+            tuple(
+                (shown(str(truth)), sum(counts), tuple((f"{n:,}", _tenths(n, sum(counts))) for n in counts))
+                for truth, counts in zip(matrix.index, matrix.to_numpy().tolist(), strict=True)
+            ),
+        )
+    if (pairs := evaluation.confusion) is None:
+        return None
+    findings = {row["finding"]: row for row in record["per_finding"]}
+    rows = [
+        (shown(finding), int(findings[finding]["n_pos"]), tuple(map(_called, of.both, of.among)))
+        for finding, of in pairs.groupby("finding", sort=False)
+    ]
+    called = [row["tp"] + row["fp"] for row in findings.values()]
+    known = [row["n_pos"] + row["n_neg"] for row in findings.values()]
+    everything = ("all images", max(known), tuple(map(_called, called, known)))
+    return Crossed(
+        "Of the images with the row's finding, how many percent have the column's called, rightly or not; "
+        "the diagonal is recall",
+        tuple(map(shown, findings)),
+        (*rows, everything),
+    )
+
+
+def _called(count: int, among: int) -> tuple[str, int]:
+    return (f"{100 * count / among:.0f}", _tenths(count, among)) if among else (DASH, 0)
+
+
+def _tenths(count: int, among: int) -> int:
+    return round(10 * count / among) if among else 0
 
 
 def _training(folder: Path) -> list[Chart]:

@@ -36,7 +36,7 @@ from cxrbench.statistics.single_label import confusion_matrix
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
-VERSION = "2"
+VERSION = "3"
 """Changes when the same probabilities, thresholds and labels give other figures."""
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cxrbench.interfaces import FloatArray
 
-VERSION = "2"
+VERSION = "3"
 """Changes when the files of a run change."""
 
 _CONFIG_HEAD = (
@@ -77,7 +77,7 @@ class Origin:
     Attributes:
         name: what made them, such as a training's id: stands above figures that do not depend on decisions.
         record: what ``run.json`` says of it: ``spec``, ``seed``, ``tune``, the names and ``options`` of
-            components, ``parameters`` and so on.
+            components, ``parameters``, ``flops`` and so on.
         config: ``config.toml``, whole.
         epochs: the training's log; None where there was no training.
     """
@@ -158,9 +158,13 @@ def run(
 
 
 def network_origin(
-    spec: RunSpec, options: Mapping[str, Mapping[str, Any]], trainings: Sequence[Artifact]
+    spec: RunSpec, options: Mapping[str, Mapping[str, Any]], trainings: Sequence[Artifact], flops: int
 ) -> Origin:
-    """Trained networks; ``options`` are those of each component that differ from its defaults, by kind."""
+    """Trained networks.
+
+    ``options`` are those of each component that differ from its defaults, by kind; ``flops`` what an image
+    costs in one of the networks.
+    """
     parameters = [read_json(training.folder / "training.json")["parameters"] for training in trainings]
     logs = [training.folder / "epochs.csv" for training in trainings]
     last = trainings[-1]
@@ -170,6 +174,7 @@ def network_origin(
         "seed": spec.seed,
         "tune": spec.tune,
         "parameters": sum(parameters),
+        "flops": flops * len(trainings),
         "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)),
         "spec": spec.model_dump(mode="json"),
         "trainings": [f"artifacts/{training.id}" for training in trainings],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from threadpoolctl import threadpool_limits
 
+from cxrbench.processors import processors
 from cxrbench.statistics.intervals import Interval, percentile_interval
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
     from cxrbench.statistics.resamples import Resamples
     from cxrbench.statistics.weighted import Statistic
+
+_MOST_THREADS = 8
+"""More would need more memory than they save time."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,8 @@ def bootstrap(
 ) -> Replicates:
     """Compute statistics on the whole test set and on every resample of its patients.
 
-    Some replicates at a time are computed, so the memory needed beside the result stays small.
+    Some replicates at a time are computed on each processor, so the memory needed beside the result stays
+    small.
 
     Args:
         findings: names ``[c]`` of the classes of the statistics.
@@ -147,11 +154,17 @@ def bootstrap(
     """
     names = tuple(name for statistic in statistics for name in statistic.names)
     replicates = np.empty((len(names), len(findings), resamples.replicates))
-    done = 0
-    for weights in resamples.weights():
-        drawn = weights.shape[1]
-        replicates[:, :, done : done + drawn] = np.concatenate([each(weights) for each in statistics])
-        done += drawn
+
+    def compute(start: int) -> None:
+        weights = resamples.drawn(start)
+        for_them = slice(start, start + weights.shape[1])
+        replicates[:, :, for_them] = np.concatenate([each(weights) for each in statistics])
+
+    # Threads suffice: NumPy and SciPy let go of the interpreter while they compute.
+    # BLAS is to add none of its own.
+    pool = ThreadPoolExecutor(min(processors(), _MOST_THREADS))
+    with threadpool_limits(1, "blas"), pool as threads:
+        list(threads.map(compute, resamples.starts))
     once = np.ones((resamples.clusters, 1))
     values = np.concatenate([each(once) for each in statistics])[:, :, 0]
     if units is None:

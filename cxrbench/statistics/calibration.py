@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.stats import norm
+from scipy import special
 
 from cxrbench.statistics.undefined import known_cells, ratio
 
@@ -209,7 +209,7 @@ def reliability(
     cells = bin_cells(probabilities, known, bins, binning)
     p, y = probabilities[known].astype(np.float64), labels[known].astype(np.float64)
     count, p_sum, y_sum = (_totals(cells, known, bins, weights) for weights in (None, p, y))
-    rate, z2 = ratio(y_sum, count), float(norm.ppf((1 + level) / 2)) ** 2
+    rate, z2 = ratio(y_sum, count), float(special.ndtri((1 + level) / 2)) ** 2
     n = np.maximum(count, 1)
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     reach = np.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n**2))) / (1 + z2 / n)

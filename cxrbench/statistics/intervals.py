@@ -118,5 +118,62 @@ def logit_interval(estimate: float, variance: float, level: float = 0.95) -> Int
     return Interval(low, high, level, "logit")
 
 
+def share_bounds(
+    values: FloatArray, variances: FloatArray, units: FloatArray, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Both ends ``[...]`` of Wilson's interval of shares, also of pairs or of clustered images.
+
+    A share ``p`` with variance ``v`` is as certain as one of ``p (1 - p) / v`` single images (Rao and
+    Scott, "A Simple Method for the Analysis of Clustered Binary Data", 1992), one of 0 or 1, where they show
+    no variance, as one of as many as it has patients. The quantile is Student's with ``units - 1`` degrees of
+    freedom (Korn and Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive
+    Counts Estimated from Survey Data", 1998).
+
+    Args:
+        values: in 0..1, NaN where undefined.
+        variances: of them.
+        units: how many patients each rests on; with fewer than two there is no interval.
+        level: of the interval.
+    """
+    z2 = t_quantile(units, level) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = np.where(variances > 0, values * (1 - values) / variances, units)
+        centre = (values + z2 / (2 * n)) / (1 + z2 / n)
+        reach = np.sqrt(z2 * (values * (1 - values) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return centre - reach, centre + reach
+
+
+def difference_bounds(
+    values: tuple[FloatArray, FloatArray],
+    bounds: tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
+    correlations: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Both ends of the first figure less the second, from the intervals of each.
+
+    How far each reaches adds up in squares (Zou, "Toward Using Confidence Intervals to Compare Correlations",
+    2007; for independent shares Newcombe 1998), so that a difference of figures near 0 or 1 is as lopsided as
+    they are.
+
+    Args:
+        values: of both.
+        bounds: lower and upper end of both.
+        correlations: of both.
+    """
+    (a, b), ((a_low, a_high), (b_low, b_high)) = values, bounds
+
+    def reach(of_a: FloatArray, of_b: FloatArray) -> FloatArray:
+        squared = of_a**2 + of_b**2 - 2 * correlations * of_a * of_b
+        joint: FloatArray = np.sqrt(np.maximum(squared, 0))
+        return joint
+
+    return a - b - reach(a - a_low, b_high - b), a - b + reach(a_high - a, b - b_low)
+
+
+def t_quantile(units: FloatArray, level: float) -> FloatArray:
+    """Student's quantile for figures of so many patients; NaN for fewer than two."""
+    freedom = np.where(units > 1, units - 1, np.nan)
+    return np.asarray(special.stdtrit(freedom, (1 + level) / 2), np.float64)
+
+
 def _quantile(level: float) -> float:
     return float(special.ndtri((1 + level) / 2))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.statistics.sweep import Sweep, sweep_scores
+from cxrbench.statistics.sweep import Sweep, sweep_positives
 from cxrbench.statistics.undefined import ratio
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def best_f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     """The threshold that gives each class its highest F1, and that F1.
 
-    Exact: F1 changes at observed probabilities only, and all of them are tried. Of thresholds with
-    equal F1 the lowest wins (the most recall).
+    Exact: F1 is best at a positive's probability, and all of them are tried. Of thresholds with equal F1 the
+    lowest wins (the most recall).
 
     Args:
         probabilities: ``[n, c]``.
@@ -34,7 +34,7 @@ def best_f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> tuple[FloatArr
     Returns:
         Thresholds and F1, float64 ``[c]`` each; NaN in both where a class has no positive.
     """
-    swept = sweep_scores(probabilities, labels)
+    swept = sweep_positives(probabilities, labels)
     f1 = swept.f1
     row = f1.argmax(axis=0)
     column = np.arange(f1.shape[1])

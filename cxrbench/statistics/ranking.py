@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.statistics.sweep import sweep_scores
+from cxrbench.statistics.sweep import Sweep, sweep_scores
 from cxrbench.statistics.undefined import mean_defined, ratio
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
 
-def auc(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+def auc(scores: NDArray[Any], labels: NDArray[Any], *, swept: Sweep | None = None) -> FloatArray:
     """Area under the ROC curve of each class.
 
     The probability that a positive scores higher than a negative, ties counted half (Mann-Whitney U).
@@ -27,17 +27,20 @@ def auc(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
     Args:
         scores: ``[n, c]``, larger means more likely positive.
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        swept: their sweep, if it is at hand.
 
     Returns:
         float64 ``[c]``; NaN where a class has no positive or no negative.
     """
-    swept = sweep_scores(scores, labels)
+    swept = swept or sweep_scores(scores, labels)
     tp_step, fp_step = np.diff(swept.tp, axis=0), np.diff(swept.fp, axis=0)
     doubled_area = (-fp_step * (2 * swept.tp[:-1] + tp_step)).sum(axis=0)
     return ratio(doubled_area, 2 * swept.positives * swept.negatives)
 
 
-def average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
+def average_precision(
+    scores: NDArray[Any], labels: NDArray[Any], *, swept: Sweep | None = None
+) -> FloatArray:
     """Average precision of each class: precision at every distinct score, weighted by the recall gained.
 
     The sum that scikit-learn computes, without interpolation.
@@ -45,17 +48,20 @@ def average_precision(scores: NDArray[Any], labels: NDArray[Any]) -> FloatArray:
     Args:
         scores: ``[n, c]``, larger means more likely positive.
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
+        swept: their sweep, if it is at hand.
 
     Returns:
         float64 ``[c]``; NaN where a class has no positive.
     """
-    swept = sweep_scores(scores, labels)
+    swept = swept or sweep_scores(scores, labels)
     gained = -np.diff(swept.tp, axis=0)
     called = swept.tp[:-1] + swept.fp[:-1]
     return ratio((gained * swept.tp[:-1] / np.maximum(called, 1)).sum(axis=0), swept.positives)
 
 
-def partial_auc(scores: NDArray[Any], labels: NDArray[Any], max_fpr: float) -> FloatArray:
+def partial_auc(
+    scores: NDArray[Any], labels: NDArray[Any], max_fpr: float, *, swept: Sweep | None = None
+) -> FloatArray:
     """Standardised area under the ROC curve up to a false positive rate, of each class.
 
     The area ``A`` between 0 and ``max_fpr`` (the curve is straight between its points) is put on the scale
@@ -66,6 +72,7 @@ def partial_auc(scores: NDArray[Any], labels: NDArray[Any], max_fpr: float) -> F
         scores: ``[n, c]``, larger means more likely positive.
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
         max_fpr: above 0, at most 1.
+        swept: their sweep, if it is at hand.
 
     Returns:
         float64 ``[c]``; NaN where a class has no positive or no negative.
@@ -75,7 +82,7 @@ def partial_auc(scores: NDArray[Any], labels: NDArray[Any], max_fpr: float) -> F
     """
     if not 0 < max_fpr <= 1:
         raise ValueError("max_fpr must be above 0 and at most 1")
-    swept = sweep_scores(scores, labels)
+    swept = swept or sweep_scores(scores, labels)
     fpr, tpr = ratio(swept.fp, swept.negatives), ratio(swept.tp, swept.positives)
     # Rows ascend in the threshold, so a step goes from the point after to the point before.
     left, right = np.minimum(fpr[1:], max_fpr), np.minimum(fpr[:-1], max_fpr)
@@ -89,7 +96,9 @@ def partial_auc(scores: NDArray[Any], labels: NDArray[Any], max_fpr: float) -> F
     return (1 + (area - low) / (high - low)) / 2
 
 
-def sensitivity_at_specificity(scores: NDArray[Any], labels: NDArray[Any], specificity: float) -> FloatArray:
+def sensitivity_at_specificity(
+    scores: NDArray[Any], labels: NDArray[Any], specificity: float, *, swept: Sweep | None = None
+) -> FloatArray:
     """The highest sensitivity of each class among thresholds with at least this specificity.
 
     Thresholds are the observed scores and one above them all; nothing is interpolated, so each figure is
@@ -99,11 +108,12 @@ def sensitivity_at_specificity(scores: NDArray[Any], labels: NDArray[Any], speci
         scores: ``[n, c]``, larger means more likely positive.
         labels: ``[n, c]``, 1, 0 or NaN (unknown).
         specificity: the least that is accepted, 0..1.
+        swept: their sweep, if it is at hand.
 
     Returns:
         float64 ``[c]``; NaN where a class has no positive or no negative.
     """
-    swept = sweep_scores(scores, labels)
+    swept = swept or sweep_scores(scores, labels)
     reached = ratio(swept.negatives - swept.fp, swept.negatives) >= specificity
     best = np.where(reached, swept.tp, 0).max(axis=0)
     return ratio(best, np.where(swept.negatives > 0, swept.positives, 0))

@@ -84,6 +84,39 @@ def sweep_scores(scores: NDArray[Any], labels: NDArray[Any]) -> Sweep:
     return Sweep(thresholds.T, tp.T, fp.T, positives, negatives)
 
 
+def sweep_positives(scores: NDArray[Any], labels: NDArray[Any]) -> Sweep:
+    """Sweep the scores of each column's positives, and its lowest score of all.
+
+    Where what is sought gets worse with each negative called, as F1, precision and Youden's J do, it is best
+    at one of these, which take a fraction of the time of :func:`sweep_scores`.
+
+    Args:
+        scores: ``[n, c]``, larger means more likely positive.
+        labels: ``[n, c]``, 1, 0 or NaN (unknown).
+
+    Returns:
+        As many rows as the column of most positives needs; in rows that others do not, nothing is called.
+    """
+    known, values, positive = (
+        np.ascontiguousarray(each.T) for each in (known_cells(scores, labels), scores, labels == 1)
+    )
+    sides = [
+        (np.sort(each[mine & there]), np.sort(each[mine & ~there]))
+        for mine, each, there in zip(known, values, positive, strict=True)
+    ]
+    positives, negatives = (np.array([len(side[k]) for side in sides], np.int64) for k in (0, 1))
+    size = int(positives.max(initial=0)) + 1
+    thresholds = np.full((len(sides), size), np.inf)
+    tp, fp = np.zeros((2, len(sides), size), np.int64)
+    for column, (above, under) in enumerate(sides):
+        lowest = np.concatenate([above[:1], under[:1]])
+        cuts = np.concatenate([lowest.min(keepdims=True), above]) if lowest.size else lowest
+        thresholds[column, : len(cuts)] = cuts
+        tp[column, : len(cuts)] = len(above) - np.searchsorted(above, cuts)
+        fp[column, : len(cuts)] = len(under) - np.searchsorted(under, cuts)
+    return Sweep(thresholds.T, tp.T, fp.T, positives, negatives)
+
+
 def _first_of_ties(ascending: FloatArray) -> IntArray:
     """The place of the first equal value, for each of ``[n]`` ascending values."""
     first = np.arange(len(ascending))

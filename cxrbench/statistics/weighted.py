@@ -74,34 +74,38 @@ class Ranking:
         figures = np.empty((2, len(self._classes), weights.shape[1]))
         drawn: NDArray[Any] = weights.astype(self._dtype)
         for column, steps in enumerate(self._classes):
-            positive, negatives = steps.positives @ drawn, steps.negatives @ drawn
-            tp = _running_sum(positive[::-1])[::-1]
-            doubled_below = _running_sum(steps.doubled_below @ drawn)
-            fp = negatives - (doubled_below - steps.tied @ drawn) / 2
+            positive, fp = steps.positives @ drawn, _running_sum(steps.negatives @ drawn)
             positives = positive.sum(axis=0, dtype=np.float64)
-            doubled_area = np.einsum("kb,kb->b", positive, doubled_below, dtype=np.float64)
-            figures[0, column] = ratio(doubled_area, 2 * positives * negatives.astype(np.float64))
-            precision = tp / np.maximum(tp + fp, 1, dtype=np.float64)
+            negatives = (steps.all_negatives @ drawn).astype(np.float64)
+            lost = 2 * np.einsum("kb,kb->b", positive, fp, dtype=np.float64)
+            if steps.tied.nnz:
+                lost -= np.einsum("kb,kb->b", positive, steps.tied @ drawn, dtype=np.float64)
+            pairs = 2 * positives * negatives
+            figures[0, column] = ratio(pairs - lost, pairs)
+            tp = _running_sum(positive.copy())
+            called = np.maximum(np.add(fp, tp, out=fp), 1, out=fp)
+            precision = np.divide(tp, called, dtype=np.float64)
             figures[1, column] = ratio(np.einsum("kb,kb->b", positive, precision), positives)
         return figures
 
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """One class along its ``m`` distinct scores of positives, ascending, by patient.
+    """One class along its distinct scores of positives, descending, by patient.
+
+    Rows at the end are empty: ``m`` is a multiple of what :func:`_running_sum` adds up side by side.
 
     Attributes:
         positives: sparse ``[m, clusters]``, positives with each score.
-        doubled_below: sparse ``[m, clusters]``, what twice the negatives below and once the tied ones grow by
-            from the score before.
+        negatives: sparse ``[m, clusters]``, negatives with each score, or between it and the one before.
         tied: sparse ``[m, clusters]``, negatives with each score.
-        negatives: ``[clusters]``, all of them.
+        all_negatives: ``[clusters]``, also those below all positives.
     """
 
     positives: sparse.csr_array
-    doubled_below: sparse.csr_array
+    negatives: sparse.csr_array
     tied: sparse.csr_array
-    negatives: NDArray[Any]
+    all_negatives: NDArray[Any]
 
     @classmethod
     def count(
@@ -109,18 +113,18 @@ class _Steps:
     ) -> _Steps:
         """Of scores ``[n]``, ``positive`` ``[n]``, and each image's patient ``[n]``."""
         cuts, places = np.unique(scores[positive], return_inverse=True)
-        shape = (len(cuts), clusters)
+        block = max(math.isqrt(len(cuts)), 1)
+        shape = (-(-len(cuts) // block) * block, clusters)
         negatives, patients = scores[~positive], rows[~positive]
-        # A negative counts once from the first score that it does not exceed, again from the first above it.
-        reached = np.searchsorted(cuts, negatives, "left")
-        passed = np.searchsorted(cuts, negatives, "right")
-        tied = passed > reached
-        both, whose = np.concatenate([reached, passed]), np.concatenate([patients, patients])
-        inside = both < len(cuts)
+        below = np.searchsorted(cuts, negatives, "right") - 1  # the highest cut that is not above
+        inside = below >= 0
+        below, whose = below[inside], patients[inside]
+        tied = cuts[below] == negatives[inside]
+        last = len(cuts) - 1
         return cls(
-            _counts(places, rows[positive], shape, dtype),
-            _counts(both[inside], whose[inside], shape, dtype),
-            _counts(reached[tied], patients[tied], shape, dtype),
+            _counts(last - places, rows[positive], shape, dtype),
+            _counts(last - below, whose, shape, dtype),
+            _counts(last - below[tied], whose[tied], shape, dtype),
             np.bincount(patients, minlength=clusters).astype(dtype),
         )
 
@@ -140,12 +144,16 @@ class Calibration:
         gaps = (probabilities[known] - labels[known]).astype(np.float64)
         self._known = _totals(columns, rows, (classes, clusters))
         self._squares = _totals(columns, rows, (classes, clusters), gaps**2)
-        self._gaps = _matrix(bin_cells(probabilities, known, bins), rows, gaps, (classes * bins, clusters))
+        # Most bins of a rare finding hold no image.
+        cells = bin_cells(probabilities, known, bins)
+        filled = np.bincount(cells, minlength=classes * bins) > 0
+        self._class_of = np.repeat(np.eye(classes), bins, axis=1)[:, filled]
+        self._gaps = _totals((filled.cumsum() - 1)[cells], rows, (int(filled.sum()), clusters), gaps)
 
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Brier score and expected calibration error ``[2, c, b]``."""
         known = self._known @ weights
-        gaps = np.abs(self._gaps @ weights).reshape(len(known), -1, weights.shape[1]).sum(axis=1)
+        gaps = self._class_of @ np.abs(self._gaps @ weights)
         return np.stack([ratio(self._squares @ weights, known), ratio(gaps, known)])
 
 
@@ -231,18 +239,20 @@ class Means:
 
 
 def _running_sum(values: NDArray[Any]) -> NDArray[Any]:
-    """Cumulative sum of whole numbers ``[m, b]`` down the rows.
+    """Cumulative sum of whole numbers ``[m, b]`` down the rows, in their place.
 
     In blocks side by side, then of the blocks: several times as fast as ``cumsum`` for such shapes.
+    ``m`` is a multiple of a block's length, about its root.
     """
     rows, width = values.shape
     length = max(math.isqrt(rows), 1)
-    blocks = np.zeros((-(-rows // length), length, width), values.dtype)
-    blocks.reshape(-1, width)[:rows] = values
+    while rows % length:
+        length -= 1
+    blocks = values.reshape(-1, length, width)
     for row in range(1, length):
         blocks[:, row] += blocks[:, row - 1]
     blocks[1:] += blocks[:-1, -1].cumsum(axis=0)[:, None]
-    return blocks.reshape(-1, width)[:rows]
+    return values
 
 
 def _totals(
@@ -254,20 +264,14 @@ def _totals(
 
 
 def _counts(
-    rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], dtype: type = np.float64
+    rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], dtype: type
 ) -> sparse.csr_array:
-    """How many fall on each place of a sparse matrix."""
-    return _matrix(rows, columns, np.ones(len(rows), dtype), shape)
-
-
-def _matrix(
-    rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], shape: tuple[int, int]
-) -> sparse.csr_array:
-    """A sparse matrix; what falls on one place is added up where it is multiplied.
+    """How many fall on each place of a sparse matrix; those on one place are added up where it is multiplied.
 
     Made here rather than by way of ``coo_array``, which would sort each row's places for nothing.
     """
     # NumPy sorts 16-bit integers in linear time.
     order = np.argsort(rows.astype(np.uint16) if shape[0] <= 2**16 else rows, kind="stable")
     ends = np.cumsum(np.bincount(rows, minlength=shape[0]))
-    return sparse.csr_array((values[order], columns[order], np.concatenate([[0], ends])), shape=shape)
+    ones: NDArray[Any] = np.ones(len(rows), dtype)
+    return sparse.csr_array((ones, columns[order], np.concatenate([[0], ends])), shape=shape)

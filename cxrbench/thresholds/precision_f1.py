@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import OperatingPoint
-from cxrbench.statistics.sweep import Sweep, sweep_grid, sweep_scores
+from cxrbench.statistics.sweep import Sweep, sweep_grid, sweep_positives
 from cxrbench.thresholds.missing import no_threshold
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class PrecisionF1:
         """The operating points and the F1 found at each, ``[c]``: NaN where 0.5 stands in for it."""
         grid, infeasible = self._resolve(calibrated)
         swept = (
-            sweep_scores(probabilities, labels)
+            sweep_positives(probabilities, labels)
             if grid == "scores"
             else self._sweep_steps(probabilities, labels)
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cxrbench.interfaces import OperatingPoint
-from cxrbench.statistics.sweep import sweep_scores
+from cxrbench.statistics.sweep import sweep_positives
 from cxrbench.thresholds.missing import missing
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Youden:
         self, probabilities: FloatArray, labels: FloatArray, *, calibrated: bool
     ) -> Sequence[OperatingPoint]:
         """One operating point for each column of ``probabilities`` and ``labels`` ``[n, c]``."""
-        swept = sweep_scores(probabilities, labels)
+        swept = sweep_positives(probabilities, labels)
         # J in whole numbers, times positives × negatives: ties are exact.
         j = swept.tp * swept.negatives
         j -= swept.fp * swept.positives

@@ -26,8 +26,6 @@ EPOCH_COLUMNS = (
     "images_per_second",
     "best",
 )
-SINGLE_LABEL_COLUMNS = ("accuracy",)
-"""Of tasks in which one class is right, behind the others."""
 STEP_COLUMNS = ("epoch", "step", "loss", "seconds")
 
 
@@ -35,8 +33,9 @@ class TrainingLog:
     """Rows so far; every epoch rewrites the files, so that they are whole at any time.
 
     Attributes:
-        epochs: one mapping an epoch, of :data:`EPOCH_COLUMNS` and, where they apply,
-            :data:`SINGLE_LABEL_COLUMNS`.
+        epochs: one mapping an epoch, of :data:`EPOCH_COLUMNS` and others, which are written behind them:
+            ``accuracy`` of tasks in which one class is right; else ``macro_f1_at_0.5`` and
+            ``auc_binarized_at_0.5``, and the same at other thresholds for all findings alike.
         steps: one row a step, of :data:`STEP_COLUMNS`.
     """
 
@@ -48,10 +47,12 @@ class TrainingLog:
 
     def write(self, folder: Path) -> None:
         """Write ``epochs.jsonl``, ``epochs.csv`` and ``steps.csv``."""
-        lines = "".join(json.dumps(jsonable(row), allow_nan=False) + "\n" for row in self.epochs)
+        columns = tuple(dict.fromkeys([*EPOCH_COLUMNS, *(name for row in self.epochs for name in row)]))
+        # A training that an older cxrbench began lacks columns in its first rows.
+        rows = [{name: row.get(name) for name in columns} for row in self.epochs]
+        lines = "".join(json.dumps(jsonable(row), allow_nan=False) + "\n" for row in rows)
         write_text(folder / "epochs.jsonl", lines)
-        columns = (*EPOCH_COLUMNS, *(c for c in SINGLE_LABEL_COLUMNS if any(c in row for row in self.epochs)))
-        _write_csv(folder / "epochs.csv", columns, [[row[c] for c in columns] for row in self.epochs])
+        _write_csv(folder / "epochs.csv", columns, [list(row.values()) for row in rows])
         _write_csv(folder / "steps.csv", STEP_COLUMNS, self.steps)
 
 

@@ -21,7 +21,7 @@ from cxrbench.interfaces import Augmentation, Backbone
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.specs import TrainingSpec
 from cxrbench.statistics.averages import macro
-from cxrbench.statistics.decisions import confusion, f1, precision, recall
+from cxrbench.statistics.decisions import balanced_accuracy, confusion, f1, precision, recall
 from cxrbench.statistics.operating import best_f1
 from cxrbench.statistics.ranking import auc
 from cxrbench.statistics.single_label import accuracy, confusion_matrix
@@ -61,7 +61,11 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from numpy.typing import NDArray
 
-    from cxrbench.interfaces import LossFunction
+    from cxrbench.interfaces import FloatArray, LossFunction
+
+LOGGED_THRESHOLDS = (0.4, 0.5, 0.6)
+"""For all findings alike: those of Dunn Beltran and Alsaghier, "Multi-Label Classification for Chest X-Rays",
+2022, section 5, which has figures at each of them after every epoch."""
 
 _CHECK_EVERY = 10
 """Steps between looks at the loss: a look waits for the device."""
@@ -413,7 +417,7 @@ def _validate(training: Training, network: nn.Module, device: torch.device) -> d
     else:
         thresholds, f1_of_each = best_f1(probabilities, labels)
         decisions = training.task.decide(probabilities, thresholds)
-        row = {}
+        row = _at_fixed(training, probabilities, labels)
     counts = confusion(decisions, labels)
     return {
         "val_loss": loss,
@@ -423,6 +427,17 @@ def _validate(training: Training, network: nn.Module, device: torch.device) -> d
         "macro_auc": macro(auc(probabilities, labels)),
         **row,
     }
+
+
+def _at_fixed(training: Training, probabilities: FloatArray, labels: FloatArray) -> dict[str, float]:
+    """Figures on val at each of :data:`LOGGED_THRESHOLDS`."""
+    row = {}
+    for threshold in LOGGED_THRESHOLDS:
+        everywhere = np.full(probabilities.shape[1], threshold)
+        counts = confusion(training.task.decide(probabilities, everywhere), labels)
+        row[f"macro_f1_at_{threshold:g}"] = macro(f1(counts))
+        row[f"auc_binarized_at_{threshold:g}"] = macro(balanced_accuracy(counts))
+    return row
 
 
 def precision_of(spec: TrainingSpec) -> Precision:

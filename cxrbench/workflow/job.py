@@ -219,7 +219,7 @@ class Job:
         self._evidence.publish(
             folder,
             self.steps,
-            publish.network_origin(self.spec, self.options, trainings),
+            publish.network_origin(self.spec, self.options, trainings, self._network.flops),
             publish.data_record(self.spec.test_dataset, self.passport, self.trained_on),
         )
 

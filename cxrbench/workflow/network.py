@@ -152,6 +152,11 @@ class Network:
         """Size of its parameters."""
         return self._workflow.parameter_bytes(self.spec, self._backbone, len(self._data.task.classes))
 
+    @property
+    def flops(self) -> int:
+        """Of one image."""
+        return self._workflow.flops(self.spec, self._backbone, len(self._data.task.classes))
+
     def initial(self) -> nn.Module:
         """The network as training starts, see :func:`cxrbench.stages.train.initial_network`."""
         return train.initial_network(self.spec, self._backbone, self._data.task, self._reporter)

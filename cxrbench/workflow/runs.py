@@ -12,6 +12,7 @@ import torch
 from cxrbench.architecture import NETWORK_KINDS, architecture_of
 from cxrbench.canonical import digest
 from cxrbench.data import Data
+from cxrbench.description import flops_of
 from cxrbench.external import ExternalTest
 from cxrbench.interfaces import Backbone, Dataset
 from cxrbench.options import Use, make
@@ -74,6 +75,7 @@ class Workflow:
         self._selections: dict[tuple[str, ...], Selection] = {}
         self._batch_sizes: dict[str, int] = {}
         self._built: dict[str, _Built] = {}
+        self._flops: dict[str, int] = {}
 
     def open(self, spec: RunSpec) -> OpenedData:
         """What a run uses of its data set, opened once a process; notes are said then.
@@ -189,11 +191,22 @@ class Workflow:
         """What of each image is stored for a run whose network is frozen but for its head; None: nothing."""
         return self._build(spec, backbone, outputs).features
 
-    def _build(self, spec: RunSpec, backbone: Backbone, outputs: int) -> _Built:
+    def flops(self, spec: RunSpec, backbone: Backbone, outputs: int) -> int:
+        """See :func:`cxrbench.description.flops_of`; worked out once for runs of one architecture."""
+        key = digest(self._architecture(spec, outputs))
+        if key not in self._flops:
+            self._flops[key] = flops_of(spec, backbone, outputs)
+        return self._flops[key]
+
+    def _architecture(self, spec: RunSpec, outputs: int) -> list[Any]:
+        """What of a run its network's layers depend on."""
         parts = [keyed(spec.use(kind), kind, self.registry) for kind in NETWORK_KINDS]
+        return [parts, spec.image_size, outputs]
+
+    def _build(self, spec: RunSpec, backbone: Backbone, outputs: int) -> _Built:
         trained = [spec.training.trainable, *(cycle.trainable for cycle in spec.training.cycles)]
         stored = are_stored(spec, backbone)
-        key = digest([parts, spec.image_size, outputs, trained, stored])
+        key = digest([*self._architecture(spec, outputs), trained, stored])
         if key not in self._built:
             network = backbone.build(outputs, spec.image_size, False)
             require_trainable(network, spec.training)

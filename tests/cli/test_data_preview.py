@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from conftest import invoke, run
 from PIL import Image
 
+from cxrbench.architecture import architecture_of
 from cxrbench.cli.main import main
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.plugins import installed
 from cxrbench.preview import previews_of
 from cxrbench.selection import Selection
-from cxrbench.specs import resolve
-from cxrbench.training.views import central_view
+from cxrbench.specs import RunSpec, resolve
+from cxrbench.training.checkpoint import load_own_weights
+from cxrbench.training.views import central_view, normalised
 
 SMALL = "phantom:train_val=40,test=20"
 
@@ -56,6 +59,8 @@ def test_json_names_file_images_and_settings(tmp_path):
     assert len(answer["images"]) == 2
     assert set(answer["images"]) <= set(train)
     del answer["images"]
+    assert answer.pop("resizer") == "none"
+    assert answer.pop("run") is None
     assert answer == {
         "path": str(path),
         "dataset": SMALL,
@@ -126,3 +131,47 @@ def test_without_a_training_image_it_says_so(tmp_path):
     assert answer.exit_code == 1
     assert "has no images for train" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_the_resizer_is_shown_as_it_is_before_training():
+    (shown,) = previews(1, image_size=40, resizer="learnable:side=24", backbone="fused_cnn")
+    assert shown.resized.shape == (24, 24, 3)
+    assert shown.resized.min() >= 0
+    assert shown.resized.max() <= 1
+    again, other = (
+        previews(1, image_size=40, resizer="learnable:side=24", backbone="fused_cnn", seed=seed)[0]
+        for seed in (0, 1)
+    )
+    assert np.array_equal(shown.resized, again.resized)
+    assert not np.array_equal(shown.resized, other.resized)
+    assert previews(1)[0].resized is None
+
+
+def test_a_runs_resizer_is_shown_as_it_was_trained(tmp_path):
+    settings = ("--image-size", 48, "--set", "images_per_role=16", "--set", "min_positives=0")
+    config = tmp_path / "run.toml"
+    config.write_text('resizer = "learnable:side=32,filters=4"\naugmentation = "none"\n')
+    line = ("--config", config, *settings, "--epochs", 1)
+    (made,) = run(tmp_path / "r", *line, backbone="timm/test_resnet").json["runs"]
+    path = tmp_path / "x.png"
+    given = ("--run", made["run_id"], "--results", tmp_path / "r", "--output", path, "--json")
+    answer = invoke("data", "preview", *given, "--images", 1)
+    assert answer.json["run"] == made["run_id"]
+    assert answer.json["resizer"] == "learnable:side=32,filters=4"
+    assert answer.json["image_size"] == 48
+    refused = invoke("data", "preview", *given, "--resizer", "none")
+    assert refused.exit_code == 2
+    assert "leave --resizer out" in refused.stderr
+
+    spec = RunSpec.model_validate(made["spec"])
+    registry = installed().registry
+    weights = tmp_path / "r" / made["weights"]
+    (shown,) = previews_of(spec, registry, None, 1, weights)
+    network = architecture_of(spec, registry).build(14, 48, False).eval()
+    load_own_weights(network, weights)
+    backbone = architecture_of(spec, registry)
+    view = torch.from_numpy(shown.evaluation)[None, None]
+    with torch.no_grad():
+        resized = network.resizer(normalised(view, backbone.mean, backbone.std))[0]
+    undone = resized * torch.tensor(backbone.std)[:, None, None] + torch.tensor(backbone.mean)[:, None, None]
+    np.testing.assert_allclose(shown.resized, undone.clamp(0, 1).permute(1, 2, 0), atol=1e-6)

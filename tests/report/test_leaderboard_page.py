@@ -2,9 +2,13 @@
 
 import re
 
+import pandas as pd
 import pytest
-from conftest import invoke
+from conftest import invoke, run
 from entrants import Hospital, enter, store_at
+
+from cxrbench.files import read_json
+from cxrbench.matrices import read_matrix
 
 SCRIPT = "<script>document.title='broken'</script>"
 A, B = Hospital("hospital A", patients=60), Hospital(f"B {SCRIPT}", patients=60)
@@ -99,6 +103,39 @@ def test_a_runs_page_has_its_curves_and_tables(page, ranking):
     findings = run.get_by_role("table", name="Figures of each finding")
     assert findings.locator("tbody tr").count() == 3
     assert findings.locator("svg.whisker .reach").count() == 3
+
+
+def test_a_runs_page_tells_what_is_called_where_findings_are_present(page, ranking, results):
+    link = ranking.locator("tr", has_text="good").get_by_role("link", name="seed 0")
+    run_id = link.get_attribute("href").removeprefix("#run-")
+    link.click()
+    shown = crossed(page, "Of the images with the row's finding")
+    folder = results / read_json(results / "runs" / run_id / "run.json")["evaluation"]
+    table = pd.read_csv(folder / "confusion.csv")
+    for finding, row in zip(table["finding"].unique(), shown[:-1], strict=True):
+        of = table[table["finding"] == finding]
+        assert row[0] == finding.replace("_", " ")
+        assert row[2:] == [f"{100 * rate:.0f}" for rate in of["both"] / of["among"]]
+    called = read_matrix(folder / "decisions.parquet").mean(axis=0)
+    assert shown[-1] == ["all images", "180", *(f"{100 * rate:.0f}" for rate in called)]
+
+
+def test_a_single_label_runs_page_has_its_confusion_matrix(open_page, tmp_path):
+    settings = ("--task", "single_label", "--loss", "cross_entropy", "--thresholds", "argmax", "--epochs", 1)
+    (made,) = run(tmp_path, *settings, "--set", "min_positives=1").json["runs"]
+    out = tmp_path / "page.html"
+    assert invoke("leaderboard", "--results", tmp_path, "--html", out).exit_code == 0
+    page = open_page(out)
+    page.locator(f"a[href='#run-{made['run_id']}']").first.click()
+    shown = crossed(page, "Images by true class")
+    matrix = pd.read_csv(f"{made['path']}/confusion_matrix.csv", index_col="truth").to_numpy()
+    assert [row[0] for row in shown] == ["No Finding", "Effusion", "Infiltration", "Atelectasis"]
+    assert [[int(cell) for cell in row[1:]] for row in shown] == [[sum(row), *row] for row in matrix.tolist()]
+
+
+def crossed(page, caption):
+    rows = page.locator("article.run:visible").get_by_role("table", name=caption).locator("tbody tr")
+    return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
 
 
 def test_an_old_run_says_what_it_lacks(page, ranking):

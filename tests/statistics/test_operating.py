@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
 from cxrbench.statistics.operating import best_f1
-from cxrbench.statistics.sweep import sweep_grid
+from cxrbench.statistics.sweep import sweep_grid, sweep_positives, sweep_scores
 
 SCORES = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.3, 0.30000000000000004, 0.65, 1.0])
 TABLES = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
@@ -77,3 +77,26 @@ def test_best_f1_of_a_column_with_a_nan_is_undefined():
     thresholds, best = best_f1(np.array([[np.nan], [0.5]]), np.array([[1.0], [1.0]]))
     assert np.isnan(thresholds[0])
     assert np.isnan(best[0])
+
+
+@given(TABLES)
+@settings(deadline=None)
+def test_the_best_of_what_false_positives_spoil_is_at_a_positives_score_or_the_lowest(table):
+    probabilities, labels = table
+    every, few = sweep_scores(probabilities, labels), sweep_positives(probabilities, labels)
+    np.testing.assert_array_equal(few.positives, every.positives)
+    np.testing.assert_array_equal(few.negatives, every.negatives)
+    for column in range(labels.shape[1]):
+        counts = {
+            (threshold, tp, fp)
+            for threshold, tp, fp in zip(
+                every.thresholds[:, column], every.tp[:, column], every.fp[:, column], strict=True
+            )
+        }
+        rows = zip(few.thresholds[:, column], few.tp[:, column], few.fp[:, column], strict=True)
+        assert counts >= {row for row in rows if np.isfinite(row[0])}
+        for figure in (
+            lambda swept: swept.tp * swept.negatives - swept.fp * swept.positives,
+            lambda swept: np.nan_to_num(swept.f1),
+        ):
+            assert figure(few)[:, column].max() == figure(every)[:, column].max()

@@ -32,7 +32,7 @@ def search(p, y, grid, floor):
 
 
 @given(TABLES, st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.sampled_from(["steps", "scores"]), st.booleans())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_fit_equals_the_loop(table, floor, grid, calibrated):
     probabilities, labels = table
     points = PrecisionF1(min_precision=floor, grid=grid).fit(probabilities, labels, calibrated=calibrated)

@@ -52,7 +52,7 @@ def test_a_finding_that_lacks_labels_has_no_threshold(strategy, label, lacking):
 
 
 @given(TABLES)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_f1_is_the_lowest_score_of_best_f1(table):
     for point, p, y in fitted(F1(), table):
         f1 = {t: f1_score(y, p >= t) for t in p}

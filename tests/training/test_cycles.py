@@ -80,11 +80,13 @@ def test_a_cycle_that_gets_no_better_ends_and_the_next_begins(tmp_path):
 CYCLES = (Cycle(epochs=2, learning_rate=0.02), Cycle(epochs=2), Cycle(epochs=1))
 
 
-@pytest.mark.parametrize("cut", [STEPS + 3, 2 * STEPS + 3, 3 * STEPS + 3, 5 * STEPS - 1])
 @pytest.mark.parametrize(
-    "settings",
-    [{"schedule": "cosine"}, {"schedule": "plateau", "plateau_patience": 0, "ema": 0.9}],
-    ids=["cosine", "plateau, averaged"],
+    ("cut", "settings"),
+    [
+        (2 * STEPS + 3, {"schedule": "cosine"}),
+        (STEPS + 3, {"schedule": "plateau", "plateau_patience": 0, "ema": 0.9}),
+        (5 * STEPS - 1, {"schedule": "plateau", "plateau_patience": 0, "ema": 0.9}),
+    ],
 )
 def test_interrupted_in_any_cycle_it_ends_like_an_uninterrupted_one(tmp_path, cut, settings):
     fit(tmp_path / "whole", cycles=CYCLES, loss=Faulty(), **settings)

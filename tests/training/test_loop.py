@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import f1_score, log_loss, precision_recall_curve, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, precision_recall_curve, roc_auc_score
 
 from cxrbench.augmentations.none import NoAugmentation
 from cxrbench.backbones.densenet_fpn import DensenetFpn
@@ -76,7 +76,13 @@ def figures(probabilities):
     for column in range(2):
         _, _, thresholds = precision_recall_curve(labels[:, column], probabilities[:, column])
         best.append(max(f1_score(labels[:, column], probabilities[:, column] >= t) for t in thresholds))
+    fixed = {
+        f"{name}_at_{t}": np.mean([figure(labels[:, c], probabilities[:, c] >= t) for c in range(2)])
+        for name, figure in (("macro_f1", f1_score), ("auc_binarized", balanced_accuracy_score))
+        for t in (0.4, 0.5, 0.6)
+    }
     return {
+        **fixed,
         "macro_auc": roc_auc_score(labels, probabilities, average="macro"),
         "macro_f1": np.mean(best),
         "val_loss": np.mean([log_loss(labels[:, c], probabilities[:, c]) for c in range(2)]),
@@ -95,6 +101,15 @@ def test_the_kept_weights_are_those_of_the_epoch_that_is_best_in_what_was_asked(
     assert best != len(epochs) - 1, "the last epoch being best would show nothing"
     assert np.flatnonzero(epochs["best"])[-1] == best
     assert figures(val_probabilities(tmp_path / "t"))[column] == pytest.approx(epochs[column][best], abs=1e-5)
+
+
+def test_each_epoch_is_also_judged_at_the_published_thresholds(tmp_path):
+    epochs = fit(tmp_path / "t", schedule="constant", learning_rate=0.05)
+    kept = epochs[epochs["best"]].iloc[-1]
+    expected = figures(val_probabilities(tmp_path / "t"))
+    fixed = [name for name in expected if "_at_" in name]
+    assert kept[fixed].tolist() == pytest.approx([expected[name] for name in fixed])
+    assert epochs["macro_f1_at_0.4"].nunique() > 1
 
 
 def test_training_stops_after_so_many_epochs_without_a_better_one(tmp_path):

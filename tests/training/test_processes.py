@@ -95,6 +95,7 @@ def masked_labels(folder):
     return path
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does_with_unknown_labels_too(tmp_path):
     settings = (*SETTINGS, "--epochs", 3, "--labels", masked_labels(tmp_path))
     (code, stdout, stderr), other = end(start(tmp_path / "together", *settings))
@@ -122,6 +123,7 @@ def test_two_processes_train_on_images(tmp_path):
         assert epochs[0][column].tolist() == pytest.approx(epochs[1][column].tolist(), abs=0.05), column
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_head_on_stored_features(tmp_path):
     settings = ("--backbone", "timm/test_resnet", "--image-size", "32", "--precision", "fp32", "--epochs", 2)
     frozen = ("--set", "head=dense:neurons=8", "--set", "training.trainable=head", "--augmentation", "none")
@@ -133,6 +135,7 @@ def test_two_processes_train_a_head_on_stored_features(tmp_path):
     require_the_same_training(tmp_path / "together", stdout, alone)
 
 
+@pytest.mark.slow
 def test_two_processes_freeze_and_unfreeze_together(tmp_path):
     """While batch norms are frozen, shares do not matter: the first cycle is the same, the second near."""
     config = tmp_path / "cycles.toml"

@@ -128,6 +128,7 @@ def test_a_finished_search_does_nothing_and_more_trials_go_on_from_it(whole, rec
     assert len(more.json["trials"]) == 9
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_the_same(whole, recipe, tmp_path):
     answer, _ = whole
     cut = tmp_path / "cut"
