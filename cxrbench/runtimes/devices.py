@@ -11,7 +11,7 @@ def missing_cuda() -> str:
     """Why there is no CUDA device; empty where there is one."""
     if torch.cuda.is_available():
         return ""
-    if not torch.backends.cuda.is_built():
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         return "this torch is built without CUDA; install one that has it, see pytorch.org"
     return "torch finds no CUDA device: it needs an NVIDIA GPU and its driver"
 
