@@ -128,8 +128,8 @@ def read_examples(folder: Path) -> Batches:
 
 def write_rows(rows: Rows, folder: Path) -> None:
     """Write what tells of images, and where their pixels are mapped from."""
-    arrays = {"image_ids": np.asarray(rows.image_ids, dtype=str), "patient": rows.patient}
-    np.savez(folder / "rows.npz", positions=rows.positions, **arrays)
+    ids = np.asarray(rows.image_ids, dtype=str)
+    np.savez(folder / "rows.npz", image_ids=ids, patient=rows.patient, positions=rows.positions)
     mapped = None
     if isinstance(rows.pixels, np.memmap):
         at = Mapped.of(rows.pixels)

@@ -216,7 +216,7 @@ class Session:
         trained = self.trained
         rows = rows_of(self.workflow, trained, trained.spec.tune, row.image_size)
         images = max(CALIBRATING_IMAGES if row.precision == "int8" else 1, row.batch_size)
-        batches = []
+        batches: Batches = []
         for batch in loader(rows, row.batch_size):
             inputs = network_inputs(
                 trained.backbone, batch, row.image_size, trained.spec.crop, channels_last=False

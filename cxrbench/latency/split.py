@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from cxrbench.workflow.trained import Trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 STAGES = ("decode", "preprocess", "copy", "network", "thresholds")
 _MOST_ROUNDS, _SECONDS = 20, 10.0
@@ -106,11 +109,11 @@ def split_of(pipeline: Pipeline, engine: Engine, behind: Deployed) -> dict[str, 
     for round_ in range(_MOST_ROUNDS + 1):
         chosen = [sources[(round_ * size + place) % len(sources)] for place in range(size)]
         clock = _Clock(pipeline.device == "cuda")
-        images = clock("decode", lambda chosen=chosen: pipeline.decoded(chosen) if takes_images else [])
-        inputs = clock("preprocess", lambda images=images: pipeline.preprocessed(images, size))
-        there = clock("copy", lambda inputs=inputs: pipeline.copied(inputs))
-        logits = clock("network", lambda there=there: engine.run(there))
-        clock("thresholds", lambda logits=logits: _decided(behind, logits))
+        images = clock("decode", pipeline.decoded, chosen) if takes_images else []
+        inputs = clock("preprocess", pipeline.preprocessed, images, size)
+        there = clock("copy", pipeline.copied, inputs)
+        logits = clock("network", engine.run, there)
+        clock("thresholds", _decided, behind, logits)
         if round_:  # the first warms up
             times.append(clock.ms)
         if round_ >= 3 and time.perf_counter() > ends:
@@ -135,11 +138,11 @@ class _Clock:
 
     def __init__(self, cuda: bool) -> None:
         self._cuda = cuda
-        self.ms: dict[str, float] = {}
+        self.ms = dict.fromkeys(STAGES, 0.0)
 
-    def __call__(self, stage: str, work: Callable[[], Any]) -> Any:
+    def __call__(self, stage: str, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         started = time.perf_counter()
-        result = work()
+        result = work(*given, **named)
         if self._cuda:
             torch.cuda.synchronize()
         self.ms[stage] = (time.perf_counter() - started) * 1000

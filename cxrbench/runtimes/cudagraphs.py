@@ -45,14 +45,14 @@ class CudaGraphs:
         with torch.inference_mode():
             with Products() as seen:
                 ready(*held)
-            beside = torch.cuda.Stream()
+            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             beside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(beside):
                 for _ in range(_WARM_UP):
                     ready(*held)
             torch.cuda.current_stream().wait_stream(beside)
             with torch.cuda.graph(graph):
-                logits = ready(*held)
+                logits: Tensor = ready(*held)
 
         def run(inputs: Sequence[Tensor]) -> Tensor:
             with torch.inference_mode():

@@ -132,7 +132,9 @@ def _quantised(
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self._left, None)
-            return batch and {name: each.cpu().numpy() for name, each in zip(names, batch, strict=True)}
+            if batch is None:
+                return None
+            return {name: each.cpu().numpy() for name, each in zip(names, batch, strict=True)}
 
     folded, quantised = model.with_name("folded.onnx"), model.with_name("int8.onnx")
     # Symbolic shapes are not needed: all shapes but the batch's are known.
