@@ -34,6 +34,8 @@ _KIND_OF_HOOK: dict[str, Kind] = {
     "register_thresholds": "thresholds",
     "register_decisions": "decision",
     "register_runtimes": "runtime",
+    "register_explainers": "explainer",
+    "register_ensembles": "ensemble",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
 
-Kind = Literal[
+RunKind = Literal[
     "dataset",
     "task",
     "sampler",
@@ -23,14 +23,14 @@ Kind = Literal[
     "calibrator",
     "thresholds",
     "decision",
-    "runtime",
 ]
+"""Kinds of which a run has one component each: fields of its spec, parts of its keys, axes of a grid."""
+
+Kind = Literal[RunKind, "explainer", "ensemble", "runtime"]
+"""Every kind; those that no run has are used on runs that there are."""
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-_USED_AFTER_RUNS: tuple[Kind, ...] = ("runtime",)
-
-RUN_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in _USED_AFTER_RUNS)
-"""The kinds that a run is made of, each a field of :class:`cxrbench.specs.RunSpec`."""
+RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
 """What the command line can read as a component's name."""

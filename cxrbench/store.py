@@ -167,6 +167,20 @@ class Store:
         _require_readable(step_id, record)
         return Artifact(step_id, folder, record)
 
+    def step(self, step_id: str) -> Step:
+        """The step of a published artifact, so that other steps can be made from it.
+
+        Raises:
+            CxrbenchError: it, or something that it was made from, is not there.
+        """
+        record = self.read(step_id).record
+        step = Step(record["stage"], record["inputs"], tuple(map(self.step, record["parents"])))
+        if step.id != step_id:
+            raise CxrbenchError(
+                f"The record of {step_id} is not what its key was made of; see 'cxrbench verify'."
+            )
+        return step
+
     def ensure(self, step: Step, make: Callable[[Path], None], *, resumable: bool = False) -> Artifact:
         """The step's artifact, made by ``make(folder)`` where it is not published yet.
 

@@ -19,6 +19,7 @@ REGISTRY = load_plugins([]).registry
 MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/resnet18"}
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
+SMALL_SEARCH = {"population": 10, "generations": 5, "restarts": 2}
 SLOW = {
     ("scratch_cnn_a", "runs_in_bf16"),
     ("compile", "keeps_calls_apart"),
@@ -59,6 +60,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "sensitivity": [{}, {"target": 1.0}],
     "specificity": [{}, {"target": 1.0}],
     "cost": [{}, {"fn": 0.1, "fp": 5.0}],
+    "genetic": [
+        SMALL_SEARCH,
+        {**SMALL_SEARCH, "seed_uniform": False, "elitism": 0.0, "crossover_genes": 1.0},
+    ],
+    "per_finding": [SMALL_SEARCH],
+    "greedy": [{"picks": 10}, {"picks": 10, "start": 2}],
+    "differential_evolution": [{"generations": 5}],
+    "pareto": [{"generations": 5}, {"generations": 5, "cost": "members", "budget": 2.0}],
 }
 
 

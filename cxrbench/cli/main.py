@@ -16,6 +16,8 @@ _COMMANDS = {
     "describe": "cxrbench.cli.describe:describe",
     "show": "cxrbench.cli.show:show",
     "compare": "cxrbench.cli.compare:compare",
+    "explain": "cxrbench.cli.explain:explain",
+    "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "latency": "cxrbench.cli.latency:latency",
     "data": "cxrbench.cli.data:data",

@@ -59,7 +59,7 @@ _AXES = {
     "image-size": ("PX,…", "Side of the network's input; recommended by the data set."),
     "crop": ("SHARE,…", "Share of an image's side that the network sees.  [default: 0.9]"),
     "weights": ("none|imagenet|FILE", "Initial weights; a data set recommends some."),
-    "epochs": ("N,…", "Passes over the training images; recommended by the data set."),
+    "epochs": ("N,…", "Passes over the training images; 0 takes --weights FILE as it is; recommended."),
     "batch-size": ("N|auto", "Images a step; recommended by the data set."),
     "learning-rate": ("X,…", "At the start; recommended by the data set."),
     "precision": ("auto|fp32|bf16|fp16", "Of training.  [default: auto]"),

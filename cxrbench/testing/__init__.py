@@ -25,6 +25,8 @@ from cxrbench.testing import (
     components,
     datasets,
     decisions,
+    ensembles,
+    explainers,
     heads,
     losses,
     preprocessing,
@@ -55,6 +57,8 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
     "runtime": runtimes.CHECKS,
+    "explainer": explainers.CHECKS,
+    "ensemble": ensembles.CHECKS,
 }
 
 

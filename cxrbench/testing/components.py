@@ -25,6 +25,8 @@ _PROTOCOLS: dict[Kind, type[Any]] = {
     "thresholds": interfaces.ThresholdStrategy,
     "decision": interfaces.DecisionRule,
     "runtime": interfaces.Runtime,
+    "explainer": interfaces.Explainer,
+    "ensemble": interfaces.EnsembleSearch,
 }
 
 

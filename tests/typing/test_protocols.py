@@ -30,6 +30,15 @@ from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.ensembles.average import Average
+from cxrbench.ensembles.best_single import BestSingle
+from cxrbench.ensembles.differential_evolution import DifferentialEvolution
+from cxrbench.ensembles.genetic import Genetic
+from cxrbench.ensembles.greedy import Greedy
+from cxrbench.ensembles.logistic import Logistic
+from cxrbench.ensembles.pareto import Pareto
+from cxrbench.ensembles.per_finding import PerFinding
+from cxrbench.explainers.cams import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
 from cxrbench.heads.transition import TransitionHead
@@ -39,6 +48,8 @@ from cxrbench.interfaces import (
     Calibrator,
     Dataset,
     DecisionRule,
+    EnsembleSearch,
+    Explainer,
     FeatureBackbone,
     Head,
     Loss,
@@ -134,8 +145,19 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
+EXPLAINERS: tuple[Callable[..., Explainer], ...] = (GradCam, GradCamPlusPlus, LayerCam, EigenCam, HiResCam)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
 RUNTIMES: tuple[Callable[..., Runtime], ...] = (Eager, Compiled, CudaGraphs, OnnxRuntime, TensorRt)
+SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
+    Average,
+    BestSingle,
+    Genetic,
+    Greedy,
+    DifferentialEvolution,
+    Logistic,
+    PerFinding,
+    Pareto,
+)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
@@ -151,6 +173,8 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "thresholds": STRATEGIES,
     "decision": RULES,
     "runtime": RUNTIMES,
+    "explainer": EXPLAINERS,
+    "ensemble": SEARCHES,
 }
 
 
