@@ -352,6 +352,41 @@ def register_decisions(register: Register) -> None:
 
 
 @hookimpl
+def register_runtimes(register: Register) -> None:
+    """Runtimes."""
+    register(
+        "eager",
+        "cxrbench.runtimes.eager:Eager",
+        version="1",
+        summary="torch as it is, in the faster of two memory layouts",
+    )
+    register(
+        "compile",
+        "cxrbench.runtimes.compiled:Compiled",
+        version="1",
+        summary="torch.compile (Inductor); on a CPU with frozen weights",
+    )
+    register(
+        "cudagraphs",
+        "cxrbench.runtimes.cudagraphs:CudaGraphs",
+        version="1",
+        summary="torch's kernels recorded once and replayed; needs CUDA",
+    )
+    register(
+        "onnxruntime",
+        "cxrbench.runtimes.onnx_runtime:OnnxRuntime",
+        version="1",
+        summary="ONNX Runtime, on a CPU or CUDA",
+    )
+    register(
+        "tensorrt",
+        "cxrbench.runtimes.tensorrt:TensorRt",
+        version="1",
+        summary="TensorRT through torch-tensorrt; needs an NVIDIA GPU",
+    )
+
+
+@hookimpl
 def register_explainers(register: Register) -> None:
     """Explainers."""
     register(

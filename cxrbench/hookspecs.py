@@ -94,6 +94,11 @@ def register_decisions(register: Register) -> None:
 
 
 @hookspec
+def register_runtimes(register: Register) -> None:
+    """Register runtimes (:class:`cxrbench.interfaces.Runtime`)."""
+
+
+@hookspec
 def register_explainers(register: Register) -> None:
     """Register explainers (:class:`cxrbench.interfaces.Explainer`)."""
 

@@ -457,3 +457,59 @@ class EnsembleSearch(Protocol):
 
     def combine(self, scores: FloatArray, state: State) -> FloatArray:
         """The ensemble's scores ``[n, c]`` of any images' ``[m, n, c]``, on the members' scale."""
+
+
+DeviceType = Literal["cpu", "cuda"]
+NumberFormat = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+"""What a network is asked to compute in; ``tf32`` is fp32 whose products are rounded to 10 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A network as a runtime made it, to be called with batches of one shape.
+
+    Attributes:
+        run: inputs on the device, as the network's ``forward`` takes them (float32), to logits float32
+            ``[B, c]`` on that device. It may return before the device is done, as torch does.
+        proved_precision: what the engine's own account of itself says that convolutions and matrix products
+            compute in, as ``bf16`` or ``fp16+fp32``; None where it gives none.
+        facts: what else is worth recording, as JSON: provider, coverage, what fell back.
+    """
+
+    run: Callable[[Sequence[Tensor]], Tensor]
+    proved_precision: str | None
+    facts: Mapping[str, Any]
+
+
+class Runtime(Protocol):
+    """What computes a trained network: torch itself, a compiler, or an engine of somebody else.
+
+    Each engine is built in a process of its own, so that a runtime may change torch's settings for good.
+    """
+
+    def unavailable(self, device: DeviceType) -> str:
+        """Why it cannot run on this machine's device: what is missing and how to get it; empty where it can.
+
+        Builds nothing.
+        """
+
+    def precisions(self, device: DeviceType) -> tuple[NumberFormat, ...]:
+        """The number formats that it has on that device."""
+
+    def build(
+        self, network: nn.Module, examples: Sequence[Sequence[Tensor]], precision: NumberFormat
+    ) -> Engine:
+        """An engine of a network in evaluation mode, on the device where it and the examples are.
+
+        As many threads are used on a CPU as torch is set to (``torch.get_num_threads()``).
+
+        Args:
+            network: its parameters need no gradients; it may be changed.
+            examples: batches of real inputs of the shape that the engine will be called with, at least one.
+                Most runtimes look at the shapes of the first; one that calibrates int8 reads all. They are
+                never of the test role.
+            precision: one of :meth:`precisions`.
+
+        Raises:
+            CxrbenchError: the network cannot be built so; the sentence says why.
+        """

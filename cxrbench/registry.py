@@ -26,7 +26,7 @@ RunKind = Literal[
 ]
 """Kinds of which a run has one component each: fields of its spec, parts of its keys, axes of a grid."""
 
-Kind = Literal[RunKind, "explainer", "ensemble"]
+Kind = Literal[RunKind, "explainer", "ensemble", "runtime"]
 """Every kind; those that no run has are used on runs that there are."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,6 +11,7 @@
       locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
+      latency/TRAINING_KEY/          measurements of a network (latency/record.py); added, never changed
       failures/                      traces of cells that failed (grid.py)
       tuning/NAME/                   one folder a search (tuning/)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)

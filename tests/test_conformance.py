@@ -20,8 +20,13 @@ MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/resnet18"
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
 SMALL_SEARCH = {"population": 10, "generations": 5, "restarts": 2}
-SLOW = {("scratch_cnn_a", "runs_in_bf16")}
-"""By name and check: convolutions of 11×11 take minutes in bf16 where the processor has none."""
+SLOW = {
+    ("scratch_cnn_a", "runs_in_bf16"),
+    ("compile", "keeps_calls_apart"),
+    ("compile", "proves_its_format"),
+}
+"""By name and check: convolutions of 11×11 take minutes in bf16 where the processor has none; each engine of
+``compile`` is compiled anew."""
 # By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "single_label": [{}, {"classes": "chestxray8", "rest": "Other"}, {"classes": ("Mass", "Nodule")}],
@@ -37,6 +42,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "timm/*": [{}, {"drop_rate": 0.3}],
     "torchvision/*": [{}, {"grey": True}],
     "fused_cnn": [{}, {"base": True}],
+    "eager": [{}, {"layout": "contiguous"}, {"layout": "channels_last"}],
     "learnable": [{"side": 40}, {"side": 24, "blocks": 2, "filters": 4}],
     "dense": [
         {},

@@ -15,6 +15,7 @@ from cxrbench.evaluation.cohort import Cohort
 from cxrbench.evaluation.replicates import resample
 from cxrbench.evaluation.stored import Evaluation, estimate_of
 from cxrbench.matrices import read_matrix
+from cxrbench.predictions import Predictions
 from cxrbench.stages.threshold import read_points
 from cxrbench.statistics.bootstrap import Estimate
 from cxrbench.store import Artifact, Store
@@ -31,10 +32,12 @@ class StoredRun:
     Attributes:
         store: where it is.
         record: its ``run.json``.
+        reader: the command that reads, for the log of labels.
     """
 
     store: Store
     record: Mapping[str, Any]
+    reader: str = "compare"
 
     @property
     def run_id(self) -> str:
@@ -64,7 +67,7 @@ class StoredRun:
         """The test labels ``[n, c]``, in the order of the probabilities; the reading is logged."""
         step = self._parent("labels", role="test")
         labels = read_matrix(step.folder / "labels.parquet")
-        self.store.log_label_read("test", step.id, f"compare/{self.run_id}", "evaluate")
+        self.store.log_label_read("test", step.id, f"{self.reader}/{self.run_id}", "evaluate")
         return labels
 
     @cached_property
@@ -107,6 +110,12 @@ class StoredRun:
         path = self.store.read(manifests[-1]).folder / "manifest.parquet"
         table: pd.DataFrame = pd.read_parquet(path).set_index("image_id")
         return table
+
+    @cached_property
+    def logits(self) -> pd.DataFrame:
+        """The raw logits ``[n, c]`` of all classes of the network, indexed by image ids."""
+        made = "average" if self.record["spec"].get("averaged", 1) > 1 else "predict"
+        return Predictions.read(self._parent(made).folder / "predictions.parquet").table
 
     def _parent(self, stage: str, role: str = "") -> Artifact:
         """What the evaluation was made of, by stage."""

@@ -104,7 +104,7 @@ def cost(name: str, value: float | None) -> str:
         return DASH
     if name == "training_seconds":
         return _duration(value)
-    if name == "latency_ms":
+    if name in ("latency_ms", "latency_p99_ms"):
         return f"{value:.3g} ms"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:

@@ -31,6 +31,7 @@ from cxrbench.testing import (
     losses,
     preprocessing,
     resizers,
+    runtimes,
     samplers,
     tasks,
     thresholds,
@@ -55,6 +56,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
+    "runtime": runtimes.CHECKS,
     "explainer": explainers.CHECKS,
     "ensemble": ensembles.CHECKS,
 }

@@ -55,6 +55,7 @@ from cxrbench.interfaces import (
     Loss,
     Preprocessing,
     Resizer,
+    Runtime,
     Sampler,
     TaskDefinition,
     ThresholdStrategy,
@@ -72,6 +73,11 @@ from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
 from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
+from cxrbench.runtimes.compiled import Compiled
+from cxrbench.runtimes.cudagraphs import CudaGraphs
+from cxrbench.runtimes.eager import Eager
+from cxrbench.runtimes.onnx_runtime import OnnxRuntime
+from cxrbench.runtimes.tensorrt import TensorRt
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
@@ -141,6 +147,7 @@ RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
 EXPLAINERS: tuple[Callable[..., Explainer], ...] = (GradCam, GradCamPlusPlus, LayerCam, EigenCam, HiResCam)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
+RUNTIMES: tuple[Callable[..., Runtime], ...] = (Eager, Compiled, CudaGraphs, OnnxRuntime, TensorRt)
 SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
     Average,
     BestSingle,
@@ -165,6 +172,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
     "decision": RULES,
+    "runtime": RUNTIMES,
     "explainer": EXPLAINERS,
     "ensemble": SEARCHES,
 }
