@@ -29,7 +29,7 @@ class Member:
 
     Attributes:
         store: where it is.
-        record: its ``run.json``.
+        record: its ``run.json``, with its latency where that is asked for.
     """
 
     store: Store
