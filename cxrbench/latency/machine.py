@@ -136,12 +136,15 @@ def _celsius() -> float | None:
 
 
 def _gpu() -> dict[str, float] | None:
-    """What NVML says of the first device that this process sees; None where it is not installed."""
+    """What NVML says of the first device that this process sees; None where it says nothing."""
     try:
         import pynvml
     except ImportError:
         return None
-    pynvml.nvmlInit()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver of its own, as in some containers
+        return None
     try:
         # By its UUID, since CUDA_VISIBLE_DEVICES renumbers devices for CUDA alone.
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
@@ -155,5 +158,7 @@ def _gpu() -> dict[str, float] | None:
         with suppress(pynvml.NVMLError_NotSupported):
             found["energy_joules"] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
         return found
+    except pynvml.NVMLError:  # a part of a GPU (MIG) has no clocks of its own
+        return None
     finally:
         pynvml.nvmlShutdown()
