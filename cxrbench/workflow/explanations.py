@@ -156,9 +156,9 @@ class Explanation:
                 scores = run.scores.probabilities.loc[picture.image_id]
                 for name, probability in scores.items():
                     threshold = run.scores.thresholds[str(name)]
-                    known = not np.isnan(threshold)
                     label = picture.labels.get(name, np.nan)
-                    called = bool(probability >= threshold) if known else None
+                    decided = float(run.scores.called[name][picture.image_id])
+                    called = None if np.isnan(decided) else bool(decided)
                     rows.append(
                         (
                             run.run_id,
@@ -314,7 +314,8 @@ def _chosen(scored: _Scored, count: int) -> list[str]:
 
 
 def _no_scores(run: ExplainedRun) -> Scores:
-    return Scores(pd.DataFrame(columns=list(run.classes)), pd.Series(dtype="float64"))
+    nothing = pd.DataFrame(columns=list(run.classes))
+    return Scores(nothing, nothing, pd.Series(dtype="float64"))
 
 
 def _row(labels: pd.DataFrame, image_id: str) -> pd.Series[float]:

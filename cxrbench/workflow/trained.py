@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,8 +81,7 @@ def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
     """
     record = read_record(store.find_run(run_id))
     run_id = record["run_id"]
-    if record.get("source", "network") != "network":
-        raise UsageError(f"{run_id} has no network of its own: it is made of scores or of other runs.")
+    require_network(record)
     spec = RunSpec.model_validate(record["spec"])
     if spec.averaged > 1:
         raise UsageError(
@@ -99,6 +99,19 @@ def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
         training,
         store.read(training).folder / "weights.safetensors",
     )
+
+
+def require_network(record: Mapping[str, Any]) -> None:
+    """Refuse a run, by its ``run.json``, that was made of predictions.
+
+    Raises:
+        UsageError: it has no network.
+    """
+    if record.get("source", "network") != "network":
+        raise UsageError(
+            f"{record['run_id']} has no network of its own: it is made of scores or of other runs; name a "
+            "run of a network."
+        )
 
 
 def rows_of(workflow: Workflow, trained: Trained, role: Role, image_size: int | None = None) -> Rows:
