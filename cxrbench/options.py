@@ -59,6 +59,18 @@ def parse_uses(text: str) -> list[Use]:
     return uses
 
 
+def parse_use(option: str, text: str) -> Use:
+    """Read the one use that an option of the command line takes.
+
+    Raises:
+        UsageError: it is malformed, or there are several.
+    """
+    uses = parse_uses(text)
+    if len(uses) != 1:
+        raise UsageError(f"{option} takes one name, not {len(uses)}.")
+    return uses[0]
+
+
 def option_model(component: Component) -> type[BaseModel]:
     """A pydantic model of a component's options: the keywords of its constructor.
 
