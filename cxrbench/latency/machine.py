@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import torch
 
+from cxrbench.processors import processors
+
 PACKAGES = ("cxrbench", "torch", "onnxruntime", "onnxruntime-gpu", "openvino", "torch-tensorrt", "tensorrt")
 """Whose versions a record names, as far as they are installed."""
 
@@ -25,7 +27,7 @@ def host() -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": platform.node(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "system": platform.platform(terse=True),
         "gpu": None,
