@@ -23,6 +23,7 @@ from cxrbench.store import Store
 from cxrbench.training.randomness import hash_ids
 from cxrbench.workflow.explaining import ExplainedRun, Scores
 from cxrbench.workflow.runs import Workflow
+from cxrbench.workflow.trained import roots_of_tests
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -203,9 +204,7 @@ def explained(
     """
     runs = []
     for record in records:
-        roots = {}
-        if (root := request.test_data_root) and (test := record.get("spec", {}).get("test_dataset")):
-            roots[str(Use.model_validate(test))] = root
+        roots = roots_of_tests([record], request.test_data_root)
         workflow = Workflow(store, registry, reporter, device, request.data_root, roots)
         runs.append(ExplainedRun(workflow, record))
     _require_known(runs, request)

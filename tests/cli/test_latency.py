@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
 from conftest import PIXELS, invoke, run
 
+from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.latencies import latencies
+from cxrbench.plugins import installed
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
+from cxrbench.workflow import Workflow
+from cxrbench.workflow.trained import rows_of, trained_network
 
 QUICK = ("--samples", 30, "--seconds", 0.2)
 KEYS = {
@@ -198,6 +203,17 @@ def test_what_is_wrong_is_refused_before_anything_is_measured(trained, arguments
     assert answer.exit_code == 2
     assert part in answer.stderr
     assert sorted(results.glob("latency/*/*")) == before
+
+
+def test_data_with_other_test_images_are_refused_before_anything_is_measured(trained):
+    results, record = trained
+    store, registry = Store(results, Reporter(quiet=True)), installed().registry
+    workflow = Workflow(store, registry, Reporter(quiet=True), torch.device("cpu"), None)
+    network = trained_network(store, registry, record["run_id"])
+    assert len(rows_of(workflow, network, "test")) == record["passport"]["images"]["test"]
+    elsewhere = {**network.record, "passport": {**network.record["passport"], "test_ids": "others"}}
+    with pytest.raises(CxrbenchError, match="other test images than"):
+        rows_of(workflow, replace(network, record=elsewhere), "test")
 
 
 def test_averages_are_refused_before_they_are_trained(tmp_path):
