@@ -92,7 +92,8 @@ class Ensembling:
         if joined.task.kind == "singlelabel":
             given.setdefault("thresholds", Use(name="argmax"))
         ids = tuple(member.run_id for member in joined.members)
-        given.setdefault("system", f"{request.search.name} of {len(ids)}")
+        if not given.setdefault("system", f"{request.search.name} of {len(ids)}").strip():
+            raise UsageError("An ensemble needs a name; give --name one, or leave it out.")
         spec = EnsembleSpec(members=ids, search=request.search, **given).resolved(self.registry)
         search: EnsembleSearch = make(spec.search, "ensemble", self.registry)
         joined.task.require_fit("ensemble", spec.search.name, search.tasks)
