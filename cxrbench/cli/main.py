@@ -17,6 +17,7 @@ _COMMANDS = {
     "show": "cxrbench.cli.show:show",
     "compare": "cxrbench.cli.compare:compare",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
+    "errors": "cxrbench.cli.errors:errors",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",
