@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,12 +142,7 @@ def overlap_table(panel: Panel) -> pd.DataFrame:
     """
     ids = [member.run_id for member in panel.members]
     rows = [
-        (
-            each.name,
-            " ".join(run for run, wrong in zip(ids, chosen, strict=True) if wrong),
-            sum(chosen),
-            units,
-        )
+        (each.name, " ".join(compress(ids, chosen)), sum(chosen), units)
         for each in panel.questions
         for chosen, units in overlaps(each)
     ]

@@ -1,4 +1,4 @@
-"""Which images to look at: the hardest ones, and by class those that all or only one run get wrong or right."""
+"""Which images to look at: the hardest, and by class those that all or only one run get wrong or right."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Group:
 def groups(panel: Panel) -> list[Group]:
     """Images by class and outcome; those without an image are left out.
 
-    Of each class: where it is present, found or missed by all runs or by one alone; where it is absent, called
-    by all or by one alone. Errors come with those first on which the runs that err are most sure of them,
+    Of each class: where it is present, found or missed by all runs or by one alone; where it is absent,
+    called by all or by one alone (of two runs, what one alone finds is what the other alone misses). Errors come with those first on which the runs that err are most sure of them,
     right answers with those on which the runs that are right are most sure.
     """
     found = []
@@ -46,8 +46,7 @@ def groups(panel: Panel) -> list[Group]:
         error = np.abs(panel.probabilities[:, :, column] - labels)
         for present, (erred, right) in ((True, ("missed", "found")), (False, ("falsely called", ""))):
             there = counted & ((labels == 1) == present)
-            outcomes = [(erred, wrong), *([(right, ~wrong)] if right else [])]
-            for name, having in outcomes:
+            for name, having in ((erred, wrong), *([(right, ~wrong)] if right else [])):
                 sure = error if name == erred else -error
                 for title, rows, who in _by_whom(panel.members, name, having & there):
                     order = np.argsort(-sure[who][:, rows].mean(axis=0), kind="stable")
@@ -63,6 +62,8 @@ def _by_whom(
     if len(members) == 1:
         return [(outcome, np.flatnonzero(having[0]), everyone)]
     sets = [(f"{outcome} by all", np.flatnonzero(having.all(axis=0)), everyone)]
+    if len(members) == 2 and outcome == "found":
+        return sets
     alone = having.sum(axis=0) == 1
     for place, member in enumerate(members):
         sets.append((f"{outcome} by {member.letter} only", np.flatnonzero(having[place] & alone), [place]))
@@ -70,7 +71,7 @@ def _by_whom(
 
 
 def hardest(panel: Panel) -> NDArray[np.int64]:
-    """The images ``[k]`` with the largest Brier score, mean over runs; those with nothing counted left out."""
+    """The images ``[k]`` with the largest Brier score, mean over runs, of those with a counted label."""
     order = np.argsort(-panel.hardness, kind="stable")
     return order[panel.counted[order].any(axis=1)][:HARDEST]
 

@@ -23,15 +23,18 @@ def label_errors_table(panel: Panel) -> pd.DataFrame:
     """Labels that the runs together take for wrong, the least credible first.
 
     Confident learning estimates how many labels of each class are wrong from the probabilities of images that
-    the networks were not trained on, here their mean over runs, and takes the least credible ones (pruning
-    by noise rate; Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
-    2021). Each finding of a multi-label task is a problem of its own; one without a known positive and a known
-    negative has none.
+    the networks were not trained on, here their mean over runs, and takes the least credible ones (pruning by
+    noise rate). Of these only labels are kept that more than half of the runs decide against at their
+    deployed thresholds, since half is no threshold of networks trained with weights. Northcutt, Jiang and
+    Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021.
+
+    Each finding of a multi-label task is a problem of its own; one without a known positive and a known
+    negative has none. What is found is for people to look at: where all runs err alike, a hard image is taken
+    for a wrong label.
 
     Columns: ``image_id``, ``patient_id``, ``finding`` (of one right class the labelled one), ``label``,
     ``suggested``, ``probability`` of the finding, ``quality`` (that of the given label: self-confidence),
-    ``runs_against`` (how many decide against the label). What is found is for people to look at: where all
-    runs err alike, a hard image is taken for a wrong label.
+    ``runs_against`` (how many decide against the label).
     """
     labels, mean = panel.cohort.labels, panel.probabilities.mean(axis=0)
     tables = []
@@ -53,6 +56,7 @@ def label_errors_table(panel: Panel) -> pd.DataFrame:
         )
         tables[-1]["suggested"] = names[mean[picked].argmax(axis=1)]
     found = pd.concat(tables, ignore_index=True)
+    found = found[2 * found["runs_against"] > len(panel.members)]
     return found.sort_values("quality", kind="stable", ignore_index=True)[list(COLUMNS)]
 
 

@@ -198,7 +198,7 @@ def panel_of(runs: Sequence[StoredRun]) -> Panel:
 
 
 def _letter(place: int) -> str:
-    """A, B, …, Z, A1, B1, …"""
+    """A, B and so on; after Z comes A1."""
     return chr(ord("A") + place % 26) + (str(place // 26) if place >= 26 else "")
 
 

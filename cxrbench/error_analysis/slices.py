@@ -46,8 +46,8 @@ def slices_table(panel: Panel) -> pd.DataFrame:
     """Error rates in slices, and how far they are above those of the rest; the largest lower ends first.
 
     Errors are ``of`` all decisions on an image (multi-label: their share that is wrong; of one right class:
-    whether the image is wrong), and of each finding those that miss it where it is present. Slices are by sex,
-    age band, view and whether a patient has several images; a pair holds images with both findings against
+    whether the image is wrong), and of each finding those that miss it where it is present. Slices are by
+    sex, age band, view and whether a patient has several images; a pair holds images with both findings against
     those with the first but not the second. Intervals and p take patients as units (linearisation, Student's
     t); ``p_holm`` is adjusted over all slices of a run. ``excess_errors`` is ``excess`` times images.
 
@@ -61,10 +61,7 @@ def slices_table(panel: Panel) -> pd.DataFrame:
     errors = {of: _with_mean(values) for of, values in _errors(panel)}
     rows: list[dict[str, Any]] = []
     for each in _slices(panel):
-        counts = [
-            int(np.bincount(places[side], minlength=1).astype(bool).sum())
-            for side in (each.inside, each.rest)
-        ]
+        counts = [np.unique(places[side]).size for side in (each.inside, each.rest)]
         if min(counts) < LEAST:
             continue
         for run, error in zip(names, errors[each.of], strict=True):

@@ -31,7 +31,8 @@ def overlap_figure(panel: Panel, question: Question, title: str) -> Sheet:
     heading = f"Overlap of errors: {what} that exactly the dotted runs get wrong"
     if hidden > 0:
         heading += f"; {hidden} smaller sets are not shown"
-    height, left = 1.5, 4.6
+    names = _names(panel)
+    height, left = 1.5, 1.9 + 0.072 * max(map(len, names))
     sheet = Sheet(left + columns * _COLUMN + 0.4, rows * _ROW + height + 0.35, title=title, heading=heading)
     bars = sheet.panel(left, rows * _ROW + 0.1, columns * _COLUMN, height)
     dots = sheet.panel(left, 0.05, columns * _COLUMN, rows * _ROW)
@@ -58,9 +59,8 @@ def overlap_figure(panel: Panel, question: Question, title: str) -> Sheet:
     totals.barh(range(rows), wrong, height=0.55, color=BLUE, edgecolor="none")
     totals.set(xlim=(1.9 * max(1, wrong.max(initial=0)), 0), ylim=(rows - 0.5, -0.5), xticks=[])
     totals.set_yticks([])
-    for row, member in enumerate(panel.members):
+    for row, name in enumerate(names):
         totals.text(wrong[row], row, f"{wrong[row]:,} ", ha="right", va="center", size=8)
-        name = f"{member.letter}  {shortened(printable(member.name), _LONGEST)}"
         sheet.figure.text(*sheet.place(0.2, 0.05 + (rows - row - 0.5) * _ROW), name, va="center", size=8.5)
     if not sets:
         say_undefined(bars, "no errors")
@@ -73,10 +73,10 @@ def agreement_figure(panel: Panel, question: Question, title: str) -> Sheet:
     side = max(1.6, 0.46 * count)
     of = "images" if question.name == "images" else "decisions"
     heading = f"Agreement of runs, of {question.wrong.shape[1]:,} {of}"
-    left = 3.4
+    names = _names(panel)
+    left = 0.4 + 0.072 * max(map(len, names))
     sheet = Sheet(left + 2 * side + 1.1, side + 0.75, title=title, heading=heading)
     letters = [member.letter for member in panel.members]
-    names = [f"{each.letter}  {shortened(printable(each.name), _LONGEST)}" for each in panel.members]
     for place, (name, values, form, cmap) in enumerate(
         (
             ("called differently, %", 100 * disagreement(question.called), ".1f", "Blues"),
@@ -102,12 +102,15 @@ def agreement_figure(panel: Panel, question: Question, title: str) -> Sheet:
     return sheet
 
 
+def _names(panel: Panel) -> list[str]:
+    return [f"{each.letter}  {shortened(printable(each.name), _LONGEST)}" for each in panel.members]
+
+
 def slices_figure(slices: pd.DataFrame, title: str) -> Sheet:
     """The slices with the most excess error, with 95% intervals; ``slices`` is of one run, or of the mean."""
     chosen = slices.head(MOST_SLICES)
     height = 0.25 * max(len(chosen), 1)
-    heading = "Slices with the most excess error (largest lower ends), 95% intervals of resampling patients"
-    heading = heading.replace("of resampling patients", "with patients as units")
+    heading = "Slices with the most excess error (largest lower ends), 95% intervals with patients as units"
     sheet = Sheet(8.6, height + 0.6, title=title, heading=heading)
     axes = sheet.panel(4.1, 0.45, 4.2, height)
     places = np.arange(len(chosen))

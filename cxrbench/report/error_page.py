@@ -93,7 +93,9 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
     table.add_column("of", no_wrap=True)
     heads = ["counted", "all right", "all wrong"] if several else ["counted", "right", "wrong"]
     letters = [member.letter for member in members]
-    alone = [f"only {letter} {what}" for what in ("wrong", "right") for letter in letters] if several else []
+    # Of two runs, what only one gets right is what only the other gets wrong.
+    whats = ("wrong", "right") if len(members) > 2 else ("wrong",) if several else ()
+    alone = [f"only {letter} {what}" for what in whats for letter in letters]
     for head in (*heads, *(alone if len(members) <= 4 else []), *(["Fleiss' kappa"] if several else [])):
         table.add_column(head, justify="right", no_wrap=True)
     by_run = found.by_run.set_index(["of", "run"])
@@ -102,7 +104,7 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
         if several and len(members) <= 4:
             cells += [
                 fixed(by_run.at[(row["of"], member.run_id), f"only_{what}"], 0)
-                for what in ("wrong", "right")
+                for what in whats
                 for member in members
             ]
         if several:
@@ -113,14 +115,14 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
         lines.append("Agreement, and what only one run gets wrong, need two runs.")
     lead = found.leading_slices.head(5)
     lines += [
-        f"Excess error: {slice_name(row)}: {percent(row['error'])} against {percent(row['rest'])} of the rest, "
+        f"Excess error: {slice_name(row)}: {percent(row['error'])}, the rest {percent(row['rest'])}; "
         f"{fixed(row['images'], 0)} images"
         for row in lead.to_dict("records")
         if row["low"] > 0
     ]
     lines.append(
-        f"{len(found.errors):,} decisions that some run gets wrong, {len(found.label_errors):,} labels that are "
-        "likely wrong; exploratory: what is found here was looked for on test."
+        f"{len(found.errors):,} decisions that some run gets wrong, {len(found.label_errors):,} labels that "
+        "are likely wrong; exploratory: what is found here was looked for on test."
     )
     return [heading(f"Errors on {found.panel.cohort.passport}"), table, *map(Text, lines)]
 
@@ -227,8 +229,8 @@ def _sentences(found: ErrorAnalysis) -> dict[str, str]:
     panel = found.panel
     if panel.multilabel:
         counts = (
-            "A whole image is right where every decision on it is; a decision is one about one finding. Labels "
-            "that are not known, and decisions that a run leaves open, are left out for all runs."
+            "A whole image is right where every decision on it is; a decision is one about one finding. "
+            "Labels that are not known, and decisions that a run leaves open, are left out for all runs."
         )
         confusions = (
             "How often a finding is called, though absent, on images where another is present, against how "
@@ -245,20 +247,20 @@ def _sentences(found: ErrorAnalysis) -> dict[str, str]:
     many = len(found.leading_slices)
     return {
         "counts": counts,
-        "agreement": "What runs call, whoever is right. Kappa is agreement beyond chance: 1 is full, 0 none; a "
-        "dash where chance alone would agree fully.",
+        "agreement": "What runs call, whoever is right. Kappa is agreement beyond chance: 1 is full, 0 none; "
+        "a dash where chance alone would agree fully.",
         "slices": f"{slices} {many:,} slices were looked at; p is adjusted for that (Holm). Slices of fewer "
         f"than {LEAST} patients, or with so few in the rest, are left out.",
         "confusions": confusions,
         "labels": (
-            f"Confident learning takes {len(found.label_errors):,} labels for wrong, from the mean of the runs' "
-            "probabilities; the least credible are shown. It is for people to look at: where networks err "
+            f"Confident learning on the mean of the runs' probabilities takes {len(found.label_errors):,} "
+            "labels for wrong that most runs decide against; the least credible are shown. This is for people to look at: where networks err "
             "alike, a hard image is taken for a wrong label."
             if len(found.label_errors)
             else "Confident learning takes no label for wrong."
         ),
-        "images": "Of each class, with the number of images and those first on which runs are most sure; below "
-        "each image every run's probability of the class (called ones are marked *).",
+        "images": "Of each class, with the number of images and those first on which runs are most sure; "
+        "below each image every run's probability of the class (called ones are marked *).",
     }
 
 
@@ -292,15 +294,20 @@ def _of_label(panel: Panel, pictures: Thumbnails, row: dict[Any, Any]) -> dict[s
     return _picture(panel, pictures, int(place), f"{label}; {_scores(panel, int(place), column)}")
 
 
-def _hard(panel: Panel, pictures: Thumbnails, row: int) -> dict[str, str]:
+def _hard(panel: Panel, pictures: Thumbnails, row: int) -> dict[str, Any]:
     labels = panel.cohort.labels[row]
-    there = [_name(name) for name, label in zip(panel.classes, labels, strict=True) if label == 1]
     called = np.any([member.decisions[row] == 1 for member in panel.members], axis=0)
-    told = [
-        f"{_name(panel.classes[column])} {_scores(panel, row, column)}"
-        for column in np.flatnonzero((labels == 1) | called)
+    # What is there first.
+    columns = [*np.flatnonzero(labels == 1), *np.flatnonzero((labels != 1) & called)]
+    lines = [
+        {
+            "name": _name(panel.classes[column]),
+            "there": bool(labels[column] == 1),
+            "scores": _scores(panel, row, int(column)),
+        }
+        for column in columns
     ]
-    return _picture(panel, pictures, row, "; ".join([f"truth: {', '.join(there) or 'none'}", *told]))
+    return {**_picture(panel, pictures, row, ""), "lines": lines}
 
 
 def _by_class(panel: Panel, pictures: Thumbnails, each: int) -> dict[str, list[dict[str, Any]]]:
@@ -310,7 +317,7 @@ def _by_class(panel: Panel, pictures: Thumbnails, each: int) -> dict[str, list[d
         shown = [
             _picture(panel, pictures, row, _scores(panel, row, column)) for row in group.rows[:each].tolist()
         ]
-        told = {"name": group.name.capitalize(), "count": len(group.rows), "images": shown}
+        told = {"name": group.name[0].upper() + group.name[1:], "count": len(group.rows), "images": shown}
         by_class.setdefault(_name(group.finding), []).append(told)
     return by_class
 
