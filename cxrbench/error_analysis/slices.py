@@ -14,6 +14,7 @@ from cxrbench.error_analysis.panel import DECISIONS, IMAGES, Panel
 from cxrbench.evaluation.replicates import LEVEL
 from cxrbench.evaluation.subgroups import groups_of
 from cxrbench.statistics.comparison import holm
+from cxrbench.statistics.intervals import difference_bounds, share_bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +48,9 @@ def slices_table(panel: Panel) -> pd.DataFrame:
 
     Errors are ``of`` all decisions on an image (multi-label: their share that is wrong; of one right class:
     whether the image is wrong), and of each finding those that miss it where it is present. Slices are by
-    sex, age band, view and whether a patient has several images; a pair holds images with both findings against
-    those with the first but not the second. Intervals and p take patients as units (linearisation, Student's
-    t); ``p_holm`` is adjusted over all slices of a run. ``excess_errors`` is ``excess`` times images.
+    sex, age band, view and whether a patient has several images; a pair holds images with both findings
+    against those with the first but not the second. Intervals and p take patients as units; ``p_holm`` is
+    adjusted over all slices of a run. ``excess_errors`` is ``excess`` times images.
 
     Columns: :data:`COLUMNS`; ``run`` is a run's id or, of several, their mean. Slices of fewer than
     :data:`LEAST` patients, inside or in the rest, are left out.
@@ -128,28 +129,36 @@ def _excess(
     places: NDArray[np.int64],
     patients: int,
 ) -> dict[str, float]:
-    """Error rates, their difference, and its interval and p from the patients' shares in it.
+    """Error rates, their difference, and its interval and p, with patients as units.
 
-    A patient's share is the sum over their images of ``(e - mean) / n``, of the rest taken off; the variance
-    of the difference is ``k / (k - 1)`` times the sum of the squares, ``k`` being the number of patients.
+    A patient's share in a rate is the sum over their images of ``(e - mean) / n``; variances and the
+    covariance of both rates are ``k / (k - 1)`` times sums of products of these, ``k`` being the number of
+    patients. Wilson's intervals of both are joined into that of the difference, so that a slice in which all
+    are missed is not taken for certain. The p is that of Student's t with the difference as many standard
+    errors from 0 as its reach towards 0 says.
     """
-    within, without = error[inside].mean(), error[rest].mean()
-    shares = np.zeros(len(error))
-    shares[inside] += (error[inside] - within) / inside.sum()
-    shares[rest] -= (error[rest] - without) / rest.sum()
-    used = inside | rest
-    of_patients = np.bincount(places[used], weights=shares[used], minlength=patients)
-    units = np.unique(places[used]).size
-    excess = within - without
-    deviation = float(np.sqrt(units / (units - 1) * (of_patients**2).sum()))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, units - 1)) * deviation
-    p = float(2 * stats.t.sf(abs(excess) / deviation, units - 1)) if deviation else np.nan
-    ends = (excess - reach, excess + reach) if deviation else (np.nan, np.nan)
+    used = np.flatnonzero(np.bincount(places[inside | rest], minlength=patients))
+    values, variances, units, of_patients = [], [], [], []
+    for side in (inside, rest):
+        mean = error[side].mean()
+        summed = np.bincount(places[side], weights=error[side] - mean, minlength=patients) / side.sum()
+        count = float(np.unique(places[side]).size)
+        values.append(np.float64(mean))
+        variances.append(np.float64(count / (count - 1) * (summed**2).sum()))
+        units.append(np.float64(count))
+        of_patients.append(summed[used])
+    scale = np.sqrt(np.prod([(each**2).sum() for each in of_patients]))
+    correlation = np.float64(of_patients[0] @ of_patients[1] / scale if scale else 0.0)
+    bounds = [share_bounds(*each, LEVEL) for each in zip(values, variances, units, strict=True)]
+    low, high = difference_bounds((values[0], values[1]), (bounds[0], bounds[1]), correlation)
+    excess, freedom = float(values[0] - values[1]), min(units) - 1
+    reach = excess - float(low) if excess > 0 else float(high) - excess
+    distance = abs(excess) / reach * stats.t.ppf((1 + LEVEL) / 2, freedom) if reach > 0 else np.nan
     return {
-        "error": float(within),
-        "rest": float(without),
-        "excess": float(excess),
-        "low": float(ends[0]),
-        "high": float(ends[1]),
-        "p": p,
+        "error": float(values[0]),
+        "rest": float(values[1]),
+        "excess": excess,
+        "low": float(low),
+        "high": float(high),
+        "p": float(2 * stats.t.sf(distance, freedom)),
     }

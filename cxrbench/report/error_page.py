@@ -86,33 +86,36 @@ def write_errors(
 
 
 def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
-    """The counts, a row a question, and each run's own beside them."""
+    """The counts, a row a question; then what each run gets wrong, and what only it does; a dash: undefined."""
     members = found.panel.members
     several = len(members) > 1
-    table = plain_table()
-    table.add_column("of", no_wrap=True)
-    heads = ["counted", "all right", "all wrong"] if several else ["counted", "right", "wrong"]
-    letters = [member.letter for member in members]
-    # Of two runs, what only one gets right is what only the other gets wrong.
-    whats = ("wrong", "right") if len(members) > 2 else ("wrong",) if several else ()
-    alone = [f"only {letter} {what}" for what in whats for letter in letters]
-    for head in (*heads, *(alone if len(members) <= 4 else []), *(["Fleiss' kappa"] if several else [])):
-        table.add_column(head, justify="right", no_wrap=True)
-    by_run = found.by_run.set_index(["of", "run"])
+    counts, by_run = plain_table(), plain_table()
+    counts.add_column("of", no_wrap=True)
+    heads = ["all right", "all wrong", "some wrong", "Fleiss' kappa"] if several else ["right", "wrong"]
+    for head in ("counted", "left out", *heads):
+        counts.add_column(head, justify="right", no_wrap=True)
     for row in found.counts.to_dict("records"):
-        cells = [fixed(row[name], 0) for name in ("units", "all_right", "all_wrong")]
-        if several and len(members) <= 4:
-            cells += [
-                fixed(by_run.at[(row["of"], member.run_id), f"only_{what}"], 0)
-                for what in whats
-                for member in members
-            ]
+        cells = [fixed(row[name], 0) for name in ("units", "left_out", "all_right", "all_wrong")]
         if several:
-            cells.append(fixed(row["fleiss_kappa"]))
-        table.add_row(_of(row["of"]), *cells)
-    lines = [f"{member.letter}: {member.name} ({member.run_id})" for member in members]
-    if not several:
-        lines.append("Agreement, and what only one run gets wrong, need two runs.")
+            cells += [fixed(row["some_wrong"], 0), fixed(row["fleiss_kappa"])]
+        counts.add_row(_of(row["of"]), *cells)
+    by_run.add_column("run", overflow="fold", min_width=16)
+    by_run.add_column("of", no_wrap=True)
+    for head in (
+        "wrong",
+        "rate",
+        "missed",
+        "false",
+        *(["only it wrong", "only it right"] if several else []),
+    ):
+        by_run.add_column(head, justify="right", no_wrap=True)
+    names = {member.run_id: member.name for member in members}
+    for row in found.by_run[found.by_run["of"].isin(_OF)].to_dict("records"):
+        cells = [fixed(row["wrong"], 0), percent(row["error_rate"])]
+        cells += [fixed(row.get(name), 0) for name in ("missed", "false")]
+        cells += [fixed(row[name], 0) for name in ("only_wrong", "only_right")] if several else []
+        by_run.add_row(names[row["run"]], _of(row["of"]), *cells)
+    lines = [] if several else ["Agreement, and what only one run gets wrong, need two runs."]
     lead = found.leading_slices.head(5)
     lines += [
         f"Excess error: {slice_name(row)}: {percent(row['error'])}, the rest {percent(row['rest'])}; "
@@ -124,7 +127,14 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
         f"{len(found.errors):,} decisions that some run gets wrong, {len(found.label_errors):,} labels that "
         "are likely wrong; exploratory: what is found here was looked for on test."
     )
-    return [heading(f"Errors on {found.panel.cohort.passport}"), table, *map(Text, lines)]
+    return [
+        heading(f"Errors on test set {found.panel.cohort.passport}"),
+        counts,
+        Text(),
+        by_run,
+        Text(),
+        *map(Text, lines),
+    ]
 
 
 def _sheets(found: ErrorAnalysis, named: str) -> dict[str, Sheet]:
@@ -165,15 +175,21 @@ def _context(
         "sections": sections,
         "facts": _facts(found),
         "several": several,
+        "multilabel": panel.multilabel,
         "common": panel.common,
         "runs": [vars(member) for member in panel.members],
         "counts": [{**row, "of": _of(row["of"])} for row in found.counts.to_dict("records")],
         "of_runs": [
-            {**row, "of": _of(row["of"]), "letter": letters[row["run"]]}
+            {**row, "of": _of(row["of"]), "whole": row["of"] in _OF, "letter": letters[row["run"]]}
             for row in found.by_run.to_dict("records")
         ],
         "agreement": [
-            {**row, "of": _of(row["of"]), "pair": f"{letters[row['first']]} and {letters[row['second']]}"}
+            {
+                **row,
+                "of": _of(row["of"]),
+                "whole": row["of"] in _OF,
+                "pair": f"{letters[row['first']]} and {letters[row['second']]}",
+            }
             for row in found.agreement.to_dict("records")
         ],
         "overlaps": overlaps,
@@ -254,8 +270,8 @@ def _sentences(found: ErrorAnalysis) -> dict[str, str]:
         "confusions": confusions,
         "labels": (
             f"Confident learning on the mean of the runs' probabilities takes {len(found.label_errors):,} "
-            "labels for wrong that most runs decide against; the least credible are shown. This is for people to look at: where networks err "
-            "alike, a hard image is taken for a wrong label."
+            "labels for wrong that most runs decide against; the least credible are shown. This is for people "
+            "to look at: where networks err alike, a hard image is taken for a wrong label."
             if len(found.label_errors)
             else "Confident learning takes no label for wrong."
         ),
