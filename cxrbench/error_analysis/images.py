@@ -36,8 +36,8 @@ def groups(panel: Panel) -> list[Group]:
     """Images by class and outcome; those without an image are left out.
 
     Of each class: where it is present, found or missed by all runs or by one alone; where it is absent,
-    called by all or by one alone. Of two runs, what one alone finds is what the other alone misses. First come
-    images on which the runs in question are most sure.
+    called by all or by one alone. Of two runs, what one alone finds is what the other alone misses. First
+    come images on which the runs in question are most sure.
     """
     found = []
     for column, finding in enumerate(panel.classes):

@@ -122,7 +122,7 @@ def slices_figure(slices: pd.DataFrame, title: str) -> Sheet:
     names = [slice_name(row) for row in chosen.to_dict("records")]
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(len(chosen) - 0.5, -0.5), xlabel="error rate above the rest, percentage points")
+    axes.set(ylim=(max(len(chosen), 1) - 0.5, -0.5), xlabel="error rate above the rest, percentage points")
     if not len(chosen):
         say_undefined(axes, "no slice has patients enough")
     return sheet

@@ -86,7 +86,7 @@ def write_errors(
 
 
 def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
-    """The counts, a row a question; then what each run gets wrong, and what only it does; a dash: undefined."""
+    """The counts, a row a question; then what each run gets wrong, and what only it does."""
     members = found.panel.members
     several = len(members) > 1
     counts, by_run = plain_table(), plain_table()
@@ -270,8 +270,8 @@ def _sentences(found: ErrorAnalysis) -> dict[str, str]:
         "confusions": confusions,
         "labels": (
             f"Confident learning on the mean of the runs' probabilities takes {len(found.label_errors):,} "
-            "labels for wrong that most runs decide against; the least credible are shown. This is for people "
-            "to look at: where networks err alike, a hard image is taken for a wrong label."
+            "labels for wrong that most runs decide against; the least credible are shown. This is for "
+            "people to look at: where networks err alike, a hard image is taken for a wrong label."
             if len(found.label_errors)
             else "Confident learning takes no label for wrong."
         ),
@@ -341,7 +341,7 @@ def _by_class(panel: Panel, pictures: Thumbnails, each: int) -> dict[str, list[d
 def _scores(panel: Panel, row: int, column: int) -> str:
     """Every run's probability of a class, called ones marked."""
     return ", ".join(
-        f"{member.letter} {member.probabilities[row, column]:.2f}"
+        f"{member.letter}\N{NO-BREAK SPACE}{member.probabilities[row, column]:.2f}"
         f"{'*' if member.decisions[row, column] == 1 else ''}"
         for member in panel.members
     )
