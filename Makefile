@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-seeds test-recipes test-gpu lint types check bench clean
+.PHONY: help demo test test-plugins test-slow test-seeds test-recipes test-gpu lint types check bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,14 @@ demo: $(VENV)/.installed  ## train, calibrate, threshold and evaluate on the emb
 test: $(VENV)/.dev  ## the core tests
 	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes and not seeds"
 
+# Each plugin is installed as a user's package into an environment of its own, which sees this one.
+test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an outsider: minutes
+	@for plugin in plugins/*/; do \
+	  echo "== $$plugin"; \
+	  $(BIN)/python tests/plugin_environment.py "$$plugin" || exit 1; \
+	  ( cd "$$plugin" && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q ) || exit 1; \
+	done
+
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow
 
@@ -65,4 +73,4 @@ bench: $(VENV)/.bench  ## the figures of the docs, as ratios measured side by si
 	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:  ## remove the environment and caches (not results/)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) plugins/*/.venv plugins/*/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -53,6 +53,11 @@ class Architecture:
         return self.resizer.network(network, len(self.mean), image_size)
 
 
+def classes_of(backbone: Backbone) -> tuple[str, ...]:
+    """What a network tells (:class:`cxrbench.interfaces.PublishedBackbone`); empty where it learns any."""
+    return tuple(getattr(backbone, "classes", ()))
+
+
 def architecture_of(spec: RunSpec, registry: Registry) -> Architecture:
     """The network that a run trains.
 

@@ -349,3 +349,123 @@ def register_decisions(register: Register) -> None:
         version="1",
         summary='Where "No Finding" scores highest, no finding is called',
     )
+
+
+@hookimpl
+def register_runtimes(register: Register) -> None:
+    """Runtimes."""
+    register(
+        "eager",
+        "cxrbench.runtimes.eager:Eager",
+        version="1",
+        summary="torch as it is, in the faster of two memory layouts",
+    )
+    register(
+        "compile",
+        "cxrbench.runtimes.compiled:Compiled",
+        version="1",
+        summary="torch.compile (Inductor); on a CPU with frozen weights",
+    )
+    register(
+        "cudagraphs",
+        "cxrbench.runtimes.cudagraphs:CudaGraphs",
+        version="1",
+        summary="torch's kernels recorded once and replayed; needs CUDA",
+    )
+    register(
+        "onnxruntime",
+        "cxrbench.runtimes.onnx_runtime:OnnxRuntime",
+        version="1",
+        summary="ONNX Runtime, on a CPU or CUDA",
+    )
+    register(
+        "tensorrt",
+        "cxrbench.runtimes.tensorrt:TensorRt",
+        version="1",
+        summary="TensorRT through torch-tensorrt; needs an NVIDIA GPU",
+    )
+
+
+@hookimpl
+def register_explainers(register: Register) -> None:
+    """Explainers."""
+    register(
+        "gradcam",
+        "cxrbench.explainers.cams:GradCam",
+        version="1",
+        summary="Grad-CAM: channels weighted by the mean of their gradient",
+    )
+    register(
+        "gradcam++",
+        "cxrbench.explainers.cams:GradCamPlusPlus",
+        version="1",
+        summary="Grad-CAM++: positive gradients, weighted place by place",
+    )
+    register(
+        "layercam",
+        "cxrbench.explainers.cams:LayerCam",
+        version="1",
+        summary="LayerCAM: each place by its own positive gradient, for finer layers too",
+    )
+    register(
+        "eigencam",
+        "cxrbench.explainers.cams:EigenCam",
+        version="1",
+        summary="EigenCAM: the maps' first principal component, the same for every class",
+    )
+    register(
+        "hirescam",
+        "cxrbench.explainers.cams:HiResCam",
+        version="1",
+        summary="HiResCAM: each place by its own gradient, of both signs",
+    )
+
+
+@hookimpl
+def register_ensembles(register: Register) -> None:
+    """Searches of ensembles."""
+    register(
+        "average", "cxrbench.ensembles.average:Average", version="1", summary="Every member weighs the same"
+    )
+    register(
+        "best_single",
+        "cxrbench.ensembles.best_single:BestSingle",
+        version="1",
+        summary="The one member that is best on tune",
+    )
+    register(
+        "genetic",
+        "cxrbench.ensembles.genetic:Genetic",
+        version="1",
+        summary="A weight for each member by a genetic algorithm",
+    )
+    register(
+        "greedy",
+        "cxrbench.ensembles.greedy:Greedy",
+        version="1",
+        summary="Members picked one after another, with replacement (Caruana)",
+    )
+    register(
+        "differential_evolution",
+        "cxrbench.ensembles.differential_evolution:DifferentialEvolution",
+        version="1",
+        summary="A weight for each member by SciPy's differential evolution",
+    )
+    register(
+        "logistic",
+        "cxrbench.ensembles.logistic:Logistic",
+        version="1",
+        summary="Stacking: a logistic regression on the members' logits for each finding",
+    )
+    register(
+        "per_finding",
+        "cxrbench.ensembles.per_finding:PerFinding",
+        version="1",
+        summary="As genetic, with weights of its own for each finding",
+    )
+    register(
+        "pareto",
+        "cxrbench.ensembles.pareto:Pareto",
+        version="1",
+        summary="Fitness against cost by NSGA-II: a front, of which the best in budget is taken",
+    )

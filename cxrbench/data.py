@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,6 +71,14 @@ class Passport:
     def id(self) -> str:
         """What must agree between runs that are ranked together: test images and their labels."""
         return digest([self.test_ids, self.labels])[:12]
+
+    def trained_elsewhere(self) -> Passport:
+        """That of a run of what others trained: whether its patients were among theirs is not known."""
+        shared = {
+            pair: None if {"train", "val"} & set(pair.split("/")) else count
+            for pair, count in self.shared_patients.items()
+        }
+        return replace(self, shared_patients=shared)
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -164,6 +172,22 @@ class Data:
         labels = read_matrix(self._store.read(step.id).folder / "labels.parquet")
         self._store.log_label_read(role, step.id, reader, purpose)
         return labels
+
+    def boxes(self, role: Role, reader: str, purpose: Purpose) -> pd.DataFrame:
+        """The annotated boxes of a role's images, of the task's classes; see :class:`Collection`.
+
+        Every read is logged as one of the role's labels, which a box tells.
+
+        Raises:
+            CxrbenchError: the test role is read in order to fit something.
+        """
+        if purpose == "fit":
+            require_fit_role(role, reader)
+        boxes = self._collection.boxes
+        mine = set(self.image_ids(role).tolist())
+        chosen = boxes[boxes["image_id"].map(mine.__contains__).astype(bool)]
+        self._store.log_label_read(role, self._label_steps[role].id, reader, purpose)
+        return chosen[chosen["finding"].isin(self.task.classes)].reset_index(drop=True)
 
     def require_roles(self, *roles: Role) -> None:
         """Refuse a run that needs roles without images.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from cxrbench.architecture import NETWORK_KINDS, architecture_of
+from cxrbench.architecture import NETWORK_KINDS, architecture_of, classes_of
 from cxrbench.findings import NIH_FINDINGS
 from cxrbench.interfaces import Backbone, TaskDefinition
 from cxrbench.options import make
@@ -77,13 +77,15 @@ class Description:
 
 
 def outputs_of(spec: RunSpec, registry: Registry) -> int:
-    """How many classes the task of a run has, of a data set with the fourteen findings.
+    """How many classes the task of a run has, of a data set with the fourteen findings or what it tells.
 
     Raises:
         UsageError: the task cannot be made of them.
     """
     import numpy as np
 
+    if told := classes_of(make(spec.backbone, "backbone", registry)):
+        return len(told)
     definition: TaskDefinition = make(spec.task, "task", registry)
     own = Task("multilabel", NIH_FINDINGS)
     return len(definition.define(own, np.empty((0, len(NIH_FINDINGS)))).task.classes)
@@ -142,7 +144,7 @@ def flops_of(spec: RunSpec, backbone: Backbone, outputs: int) -> int:
         # Of fused attention the counter knows nothing on a CPU.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             network(*_black(_inputs(backbone, spec.image_size)))
-        return counter.get_total_flops()
+        return int(counter.get_total_flops())
 
     try:
         # Shapes alone: on this device nothing is drawn or computed.

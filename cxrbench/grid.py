@@ -14,7 +14,7 @@ from cxrbench.canonical import digest
 from cxrbench.errors import CxrbenchError, UsageError, sentence
 from cxrbench.files import write_text
 from cxrbench.options import Use, parse_uses
-from cxrbench.registry import KINDS, Registry
+from cxrbench.registry import RUN_KINDS, Registry
 from cxrbench.scores.spec import ScoreSpec
 from cxrbench.specs import RunSpec, TrainingSpec, check, differing_options, resolve
 
@@ -31,7 +31,7 @@ AXES: dict[str, str] = {
 """Every setting that may have several values in one call, and the table of the spec that it stands in. Cells
 come in this order, the last varying fastest. ``cycles`` is a list by nature."""
 
-_COMPONENTS = (*KINDS, "test_dataset")
+_COMPONENTS = (*RUN_KINDS, "test_dataset")
 
 
 def described(spec: RunSpec | ScoreSpec, registry: Registry) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _changes(settings: Sequence[str]) -> list[_Change]:
 
 def _require_used(changes: Sequence[_Change], runs: Sequence[RunSpec]) -> None:
     """Refuse a change of a component that none of the runs has."""
-    names = list(dict.fromkeys(run.use(kind).name for run in runs for kind in KINDS))
+    names = list(dict.fromkeys(run.use(kind).name for run in runs for kind in RUN_KINDS))
     for change in changes:
         if change.name not in ("", "training", *names):
             raise UsageError(
@@ -217,7 +217,7 @@ def _changed(cell: Mapping[str, Any], changes: Sequence[_Change]) -> dict[str, A
         elif change.name == "training":
             result["training"] = {**result.get("training", {}), change.key: change.value}
         else:
-            for kind in KINDS:
+            for kind in RUN_KINDS:
                 use = spec.use(kind)
                 if use.name == change.name:
                     result[kind] = Use(name=use.name, options={**use.options, change.key: change.value})

@@ -91,3 +91,18 @@ def register_thresholds(register: Register) -> None:
 @hookspec
 def register_decisions(register: Register) -> None:
     """Register decision rules (:class:`cxrbench.interfaces.DecisionRule`)."""
+
+
+@hookspec
+def register_runtimes(register: Register) -> None:
+    """Register runtimes (:class:`cxrbench.interfaces.Runtime`)."""
+
+
+@hookspec
+def register_explainers(register: Register) -> None:
+    """Register explainers (:class:`cxrbench.interfaces.Explainer`)."""
+
+
+@hookspec
+def register_ensembles(register: Register) -> None:
+    """Register searches of ensembles (:class:`cxrbench.interfaces.EnsembleSearch`)."""

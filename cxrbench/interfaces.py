@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cxrbench.collection import Collection
+    from cxrbench.map_layers import MapLayer
     from cxrbench.task import Task
 
     FloatArray = NDArray[np.float64]
@@ -157,7 +158,11 @@ class Augmentation(Protocol):
 
 
 class Backbone(Protocol):
-    """A network, from pixels (and patient data) to one logit for each class."""
+    """A network, from pixels (and patient data) to one logit for each class.
+
+    The module that it builds may say by which layers it is explained: see
+    :func:`cxrbench.map_layers.named_layers`.
+    """
 
     @property
     def inputs(self) -> tuple[Literal["image", "patient"], ...]:
@@ -194,6 +199,24 @@ class FeatureBackbone(Backbone, Protocol):
 
         Raises:
             CxrbenchError: ImageNet weights cannot be had here.
+        """
+
+
+class PublishedBackbone(Backbone, Protocol):
+    """A backbone that is taken as others have trained it, so that its weights decide what its outputs are."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its logits, in their order.
+
+        They are the task of a run with it: a data set's other classes are left out, which is said, and one
+        that lacks some of these is refused. ``build`` is only called with as many outputs.
+        """
+
+    def recommend(self) -> Mapping[str, object]:
+        """Settings of a run that suit the weights, as :meth:`Dataset.recommend`, whose place they take.
+
+        ``{"epochs": 0}`` takes them as they are.
         """
 
 
@@ -290,4 +313,203 @@ class DecisionRule(Protocol):
 
         Raises:
             UsageError: the rule needs a class that is not among ``classes``; said also where n is 0.
+        """
+
+
+class Explainer(Protocol):
+    """Where in an image a network sees a class: a heatmap."""
+
+    def maps(
+        self, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """A map of each image, for one class each.
+
+        Args:
+            network: in eval mode; gives logits ``[B, c]`` of ``inputs``. It is left as it is.
+            layer: of the network, whose output is maps of the image; an explainer may do without.
+            inputs: what ``forward`` takes (:attr:`Backbone.inputs`), among it images ``[B, channels, S, S]``.
+            classes: ``[B]``, the class that each image is explained for.
+
+        Returns:
+            float32 ``[B, S, S]``, from 0 to, where the image speaks for the class at all, a maximum of 1. A
+            map of zeros says that it does not.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What an ensemble is searched on: the members' scores of one set of images, and what is true of these.
+
+    Attributes:
+        scores: ``[m, n, c]``, of the ``m`` members, as ``scale`` says.
+        labels: ``[n, c]``; 1, 0 or NaN (unknown).
+        patients: ``[n]`` texts: images of one patient belong together wherever images are set apart.
+        scale: ``probabilities`` or ``ranks`` (both in 0..1), or ``logits`` (in a single-label task the
+            logarithm of probabilities).
+        costs: of each member ``[m]``, by name (``parameters``, ``latency_ms``, ``flops``, ``members``); NaN
+            where not known.
+    """
+
+    scores: FloatArray
+    labels: FloatArray
+    patients: NDArray[Any]
+    scale: Literal["probabilities", "logits", "ranks"]
+    costs: Mapping[str, FloatArray]
+
+
+class Fitness(Protocol):
+    """How good weighted averages of the members are on the images that are searched on; larger is better."""
+
+    def whole(self, weights: FloatArray) -> FloatArray:
+        """The fitness ``[p]`` of ``p`` ensembles at once.
+
+        Args:
+            weights: ``[p, m]``, or ``[p, m, c]`` where each class has its own; at least 0, and each
+                ensemble's sum to 1.
+        """
+
+    def each(self, weights: FloatArray) -> FloatArray:
+        """The fitness of each class ``[p, c]``, whose mean over classes is :meth:`whole`'s.
+
+        NaN for a class that has not both positives and negatives.
+
+        Raises:
+            ValueError: the fitness is not a mean over classes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """How far a search was at some time.
+
+    Attributes:
+        restart: which of the search's restarts, from 0.
+        step: generations, iterations or picks done in it.
+        evaluations: ensembles evaluated so far in it.
+        best: the best fitness so far in it.
+        mean: the mean fitness of what is looked at in this step.
+    """
+
+    restart: int
+    step: int
+    evaluations: int
+    best: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPoint:
+    """An ensemble that no other one beats in both fitness and cost.
+
+    Attributes:
+        weights: ``[m]``, which sum to 1.
+        fitness: larger is better.
+        cost: of the members whose weight is not 0, together.
+    """
+
+    weights: FloatArray
+    fitness: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEnsemble:
+    """What a search found.
+
+    Attributes:
+        weights: ``[m]`` or ``[m, c]``, the share of each member: at least 0, sums (of each class) are 1.
+        state: what :meth:`EnsembleSearch.combine` needs.
+        restarts: the best weights of each restart, ``[r, *weights.shape]``; the found ones among them.
+        trace: for the convergence curve; empty for what does not search.
+        front: where the answer is one of several that trade fitness for cost; by cost, ascending.
+    """
+
+    weights: FloatArray
+    state: State
+    restarts: FloatArray
+    trace: Sequence[TraceRow] = ()
+    front: Sequence[FrontPoint] = ()
+
+
+class EnsembleSearch(Protocol):
+    """Finds how several models' scores are made into one."""
+
+    tasks: ClassVar[frozenset[str]]
+
+    @property
+    def rounds(self) -> int:
+        """How many times :meth:`search` calls ``advance`` at most, for a progress bar."""
+
+    def search(
+        self, members: Members, fitness: Fitness, seed: int, advance: Callable[[float], None]
+    ) -> FoundEnsemble:
+        """Search; the same arguments give the same answer.
+
+        Args:
+            members: their scores of the images that are searched on.
+            fitness: of these images.
+            seed: the only randomness.
+            advance: called with the best fitness after each round.
+
+        Raises:
+            UsageError: the search needs something that these members do not have, such as a known cost.
+        """
+
+    def combine(self, scores: FloatArray, state: State) -> FloatArray:
+        """The ensemble's scores ``[n, c]`` of any images' ``[m, n, c]``, on the members' scale."""
+
+
+DeviceType = Literal["cpu", "cuda"]
+NumberFormat = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+"""What a network is asked to compute in; ``tf32`` is fp32 whose products are rounded to 10 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A network as a runtime made it, to be called with batches of one shape.
+
+    Attributes:
+        run: inputs on the device, as the network's ``forward`` takes them (float32), to logits float32
+            ``[B, c]`` on that device. It may return before the device is done, as torch does.
+        proved_precision: what the engine's own account of itself says that convolutions and matrix products
+            compute in, as ``bf16`` or ``fp16+fp32``; None where it gives none.
+        facts: what else is worth recording, as JSON: provider, coverage, what fell back.
+    """
+
+    run: Callable[[Sequence[Tensor]], Tensor]
+    proved_precision: str | None
+    facts: Mapping[str, Any]
+
+
+class Runtime(Protocol):
+    """What computes a trained network: torch itself, a compiler, or an engine of somebody else.
+
+    Each engine is built in a process of its own, so that a runtime may change torch's settings for good.
+    """
+
+    def unavailable(self, device: DeviceType) -> str:
+        """Why it cannot run on this machine's device: what is missing and how to get it; empty where it can.
+
+        Builds nothing.
+        """
+
+    def precisions(self, device: DeviceType) -> tuple[NumberFormat, ...]:
+        """The number formats that it has on that device."""
+
+    def build(
+        self, network: nn.Module, examples: Sequence[Sequence[Tensor]], precision: NumberFormat
+    ) -> Engine:
+        """An engine of a network in evaluation mode, on the device where it and the examples are.
+
+        As many threads are used on a CPU as torch is set to (``torch.get_num_threads()``).
+
+        Args:
+            network: its parameters need no gradients; it may be changed.
+            examples: batches of real inputs of the shape that the engine will be called with, at least one.
+                Most runtimes look at the shapes of the first; one that calibrates int8 reads all. They are
+                never of the test role.
+            precision: one of :meth:`precisions`.
+
+        Raises:
+            CxrbenchError: the network cannot be built so; the sentence says why.
         """

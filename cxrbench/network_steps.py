@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrbench.architecture import NETWORK_KINDS
 from cxrbench.backbones.weights import weights_hash
 from cxrbench.interfaces import Backbone
 from cxrbench.pixels.images import Images
@@ -15,6 +16,7 @@ from cxrbench.specs import RunSpec, keyed
 from cxrbench.stages import average, features, predict, relabel, train
 from cxrbench.steps import Hashes, Steps
 from cxrbench.store import Step
+from cxrbench.task import Task
 
 _USUAL_PARTS: dict[Kind, str] = {"head": "own", "resizer": "none"}
 """Parts of a network that most networks do without."""
@@ -64,6 +66,8 @@ def training_step(
         relabelled: what gives the training images other labels than the data set's.
     """
     data = hashes.data
+    if not spec.training.trains:
+        return _taken_over(spec, data.task, registry, backbone)
     return Step(
         "train",
         {
@@ -90,6 +94,24 @@ def training_step(
             "data": {role: _seen(spec, hashes, role, backbone, images) for role in ("train", "val")},
         },
         (relabelled or data.label_step("train"), data.label_step("val")),
+    )
+
+
+def _taken_over(spec: RunSpec, task: Task, registry: Registry, backbone: Backbone) -> Step:
+    """Weights as they are: no labels are behind them that anybody here knows of."""
+    takes_images = "image" in backbone.inputs
+    return Step(
+        "train",
+        {
+            "version": train.VERSION,
+            "task": [task.kind, *task.classes],
+            **{kind: keyed(spec.use(kind), kind, registry) for kind in NETWORK_KINDS},
+            "preprocessing": keyed(spec.preprocessing, "preprocessing", registry) if takes_images else None,
+            "image_size": spec.image_size if takes_images else None,
+            "crop": spec.crop if takes_images else None,
+            "weights": _weights(spec.weights),
+            "training": None,
+        },
     )
 
 

@@ -48,7 +48,9 @@ class Plan:
 
     @property
     def new_trainings(self) -> list[str]:
-        """The trainings that the store has not got."""
+        """The trainings that the store has not got; none where weights are taken as they are."""
+        if not self.spec.training.trains:
+            return []
         done = {id_ for _, id_, is_done in self.steps if is_done}
         return [id_ for id_ in self.trainings if id_ not in done]
 

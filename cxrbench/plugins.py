@@ -33,6 +33,9 @@ _KIND_OF_HOOK: dict[str, Kind] = {
     "register_calibrators": "calibrator",
     "register_thresholds": "thresholds",
     "register_decisions": "decision",
+    "register_runtimes": "runtime",
+    "register_explainers": "explainer",
+    "register_ensembles": "ensemble",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
 
-Kind = Literal[
+RunKind = Literal[
     "dataset",
     "task",
     "sampler",
@@ -24,7 +24,13 @@ Kind = Literal[
     "thresholds",
     "decision",
 ]
+"""Kinds of which a run has one component each: fields of its spec, parts of its keys, axes of a grid."""
+
+Kind = Literal[RunKind, "explainer", "ensemble", "runtime"]
+"""Every kind; those that no run has are used on runs that there are."""
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
+RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+/-]+)?")
 """What the command line can read as a component's name."""

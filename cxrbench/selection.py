@@ -17,13 +17,15 @@ import pandas as pd
 
 from cxrbench.collection import Collection
 from cxrbench.errors import UsageError
-from cxrbench.interfaces import Dataset, Sampler, TaskDefinition
+from cxrbench.findings import class_of
+from cxrbench.interfaces import Dataset, Sampler, TaskDefinition, TaskLabels
 from cxrbench.label_overlay import LabelOverlay
 from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.roles import Split, assign_roles
 from cxrbench.samplers.none import NoSampler
 from cxrbench.specs import RunSpec, check, keyed
+from cxrbench.task import Task
 from cxrbench.tasks.findings import Findings
 from cxrbench.training.randomness import hash_ids, sampler_draws
 
@@ -39,6 +41,7 @@ class Selection:
         sampler: leaves out images too, before roles are given.
         sampler_name: the sampler with its options, for people.
         definition: what the task is, and which images have a place in it.
+        classes: those of the task that the network tells, in its order; empty where it learns them.
         images_per_role: at most so many images of each role are used; 0 uses all.
     """
 
@@ -48,6 +51,7 @@ class Selection:
     sampler: Sampler = field(default_factory=NoSampler)
     sampler_name: str = "none"
     definition: TaskDefinition = field(default_factory=Findings)
+    classes: tuple[str, ...] = ()
     images_per_role: int = 0
 
     root_option: ClassVar[str] = "--data-root"
@@ -72,7 +76,9 @@ class Selection:
             absent = f"; {strangers:,} more ids name none at hand" if strangers else ""
             notes.append(f"Images excluded by name: {excluded:,}{absent}.")
         # By the data set's own labels, so that corrected ones do not change which images stand where.
-        asked = self.definition.define(collection.task, own.to_numpy(np.float64))
+        asked, left_out = self._asked(collection.task, own)
+        if left_out:
+            notes.append(f"Left out, as the network does not tell them: {', '.join(left_out)}.")
         task, placed = asked.task, own.index[asked.kept]
         if len(placed) < len(own):
             notes.append(f"Images with a place in the task: {len(placed):,} of {len(own):,}.")
@@ -97,10 +103,34 @@ class Selection:
 
     def _defined(self, collection: Collection) -> Collection:
         """With the labels of the task; unknown where labels laid over leave an image no place in it."""
-        asked = self.definition.define(collection.task, collection.labels.to_numpy(np.float64))
+        asked, _ = self._asked(collection.task, collection.labels)
         values = np.where(asked.kept[:, None], asked.labels, np.nan).astype(np.float32)
         labels = pd.DataFrame(values, index=collection.labels.index, columns=list(asked.task.classes))
         return replace(collection, task=asked.task, labels=labels)
+
+    def _asked(self, own: Task, labels: pd.DataFrame) -> tuple[TaskLabels, list[str]]:
+        """The task with its labels, and what of it the network does not tell.
+
+        Raises:
+            UsageError: the data do not allow the task, or lack a class that the network tells.
+        """
+        asked = self.definition.define(own, labels.to_numpy(np.float64))
+        if not self.classes:
+            return asked, []
+        known = asked.task.classes
+        told = {name: class_of(name, known) for name in self.classes}
+        lacking = [name for name, meant in told.items() if meant is None]
+        if lacking or asked.task.kind != "multilabel":
+            what = f"no {', '.join(lacking)}" if lacking else "one right class for each image"
+            raise UsageError(
+                f"The network tells {', '.join(self.classes)}, and the data have {what}; give its option "
+                "that names the findings, or other data."
+            )
+        classes = tuple(meant for meant in told.values() if meant is not None)
+        columns = [known.index(name) for name in classes]
+        task = replace(asked.task, classes=classes)
+        left_out = [name for name in known if name not in classes]
+        return replace(asked, task=task, labels=asked.labels[:, columns]), left_out
 
     def _relabelled(self, collection: Collection, of: str = "") -> Collection:
         """With the overlay's labels where it tells of an image; the note on it begins with ``of``."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from cxrbench.errors import UsageError, did_you_mean
 from cxrbench.options import Use, bind, make, non_default, parse_uses
-from cxrbench.registry import KINDS, Kind, Registry
+from cxrbench.registry import RUN_KINDS, Kind, Registry
 
 
 def _one_use(value: object) -> object:
@@ -58,7 +58,8 @@ class TrainingSpec(BaseModel):
     """How a network is trained.
 
     Attributes:
-        epochs: passes over the training rows at most.
+        epochs: passes over the training rows at most; 0 takes the file of ``weights`` as it is, so that what
+            others have trained is evaluated.
         batch_size: images a step, all processes together; ``auto`` takes as many as fit on a GPU.
         optimizer: ``adam``, ``adamw``, or ``rmsprop`` with Keras' rho 0.9 and epsilon 1e-7.
         learning_rate: at the start.
@@ -92,7 +93,7 @@ class TrainingSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(10, ge=0)
     batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = 32
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
@@ -112,6 +113,11 @@ class TrainingSpec(BaseModel):
     compile: bool = False
     deterministic: bool = False
     cycles: tuple[Cycle, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained at all."""
+        return self.epochs > 0 or bool(self.cycles)
 
     @property
     def images_a_step(self) -> int:
@@ -202,11 +208,13 @@ class RunSpec(BaseModel):
 
     def names(self) -> dict[str, str]:
         """The name of each component, by kind: how records of a run begin."""
-        return {kind: self.use(kind).name for kind in KINDS}
+        return {kind: self.use(kind).name for kind in RUN_KINDS}
 
     def label(self) -> str:
         """What names of the run's files start with, so that a person can tell runs apart."""
         kinds: tuple[Kind, ...] = ("backbone", "loss", "calibrator", "thresholds")
+        if not self.training.trains:
+            kinds = ("backbone", "calibrator", "thresholds")
         data = self.dataset.name + (f"_on_{self.test_dataset.name}" if self.test_dataset else "")
         data += "" if self.task.name == "findings" else f"_{self.task.name}"
         names = (data, *(self.use(kind).name for kind in kinds))
@@ -228,14 +236,16 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
-    """Fill in what was not given (the task's recommendation, the data set's, then default); check everything.
+    """Fill in what was not given (as network, task and data set recommend, in this order); check everything.
 
     Raises:
         UsageError: an unknown name, option or setting, or a value out of range.
     """
     asked = check(given)
     dataset, task = make(asked.dataset, "dataset", registry), make(asked.task, "task", registry)
-    recommended = {**dataset.recommend(), **task.recommend()}
+    backbone = make(asked.backbone, "backbone", registry)
+    of_network = backbone.recommend() if hasattr(backbone, "recommend") else {}
+    recommended = {**dataset.recommend(), **task.recommend(), **of_network}
     training_fields = set(TrainingSpec.model_fields)
     merged: dict[str, Any] = {k: v for k, v in recommended.items() if k not in training_fields}
     merged |= {k: v for k, v in given.items() if k != "training"}
@@ -248,12 +258,14 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
             name=spec.use(kind).name,
             options=bind(registry.find(kind, spec.use(kind).name), spec.use(kind).options),
         )
-        for kind in KINDS
+        for kind in RUN_KINDS
     }
     if spec.weights not in ("none", "imagenet") and not Path(spec.weights).is_file():
         raise UsageError(
             f"There is no weights file {spec.weights}; --weights takes none, imagenet or a file."
         )
+    if not spec.training.epochs and any(cycle.epochs is None for cycle in spec.training.cycles):
+        raise UsageError("With epochs 0 each of training.cycles needs epochs of its own, or leave them out.")
     if spec.test_dataset:
         use = spec.test_dataset
         uses["test_dataset"] = Use(
@@ -262,6 +274,27 @@ def resolve(given: Mapping[str, Any], registry: Registry) -> RunSpec:
     cycles = tuple(_resolved_cycle(cycle, uses["loss"], registry) for cycle in spec.training.cycles)
     training = spec.training.model_copy(update={"cycles": cycles})
     return spec.model_copy(update={**uses, "training": training})
+
+
+def require_as_it_is(spec: RunSpec) -> None:
+    """Refuse a run without training that has nothing to evaluate, or settings of a training.
+
+    Raises:
+        UsageError: there is no file of weights, or a setting means nothing without a training.
+    """
+    if spec.weights in ("none", "imagenet"):
+        raise UsageError(
+            f"With epochs 0 the weights of {spec.backbone.name} are taken as they are: give their file with "
+            "--weights FILE, or --epochs N to train."
+        )
+    if spec.seed or spec.averaged > 1 or spec.relabelled_by:
+        setting = "seed" if spec.seed else "averaged" if spec.averaged > 1 else "relabelled_by"
+        raise UsageError(f"With epochs 0 nothing is drawn or trained: leave out {setting}.")
+    if spec.test_dataset:
+        raise UsageError(
+            "With epochs 0 nothing is trained on one data set that could be tested on another: give "
+            f"--dataset {spec.test_dataset.name} without --test-dataset."
+        )
 
 
 def _resolved_cycle(cycle: Cycle, loss: Use, registry: Registry) -> Cycle:
@@ -283,7 +316,9 @@ def check(values: Mapping[str, Any]) -> RunSpec:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != _AN_INTEGER)
         table = first["loc"][0] if len(first["loc"]) > 1 else None
-        fields: type[BaseModel] = TrainingSpec if table == "training" else Use if table in KINDS else RunSpec
+        fields: type[BaseModel] = (
+            TrainingSpec if table == "training" else Use if table in RUN_KINDS else RunSpec
+        )
         if first["loc"][:2] == ("training", "cycles"):
             fields = Cycle
         if first["type"] == "extra_forbidden":
@@ -303,7 +338,7 @@ def _hint(where: str, fields: type[BaseModel]) -> str:
 
 def differing_options(spec: RunSpec, registry: Registry) -> dict[str, dict[str, Any]]:
     """Options of each component that differ from its defaults, by kind, and a test data set's."""
-    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in KINDS}
+    uses: dict[str, tuple[Use, Kind]] = {kind: (spec.use(kind), kind) for kind in RUN_KINDS}
     if spec.test_dataset:
         uses["test_dataset"] = (spec.test_dataset, "dataset")
     return {name: keyed(use, kind, registry)["options"] for name, (use, kind) in uses.items()}

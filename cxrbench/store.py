@@ -11,6 +11,7 @@
       locks/live-ID.json             what a run at work needs, beside the lock that says it is at work
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
+      latency/TRAINING_KEY/          measurements of a network (latency/record.py); added, never changed
       failures/                      traces of cells that failed (grid.py)
       tuning/NAME/                   one folder a search (tuning/)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
@@ -165,6 +166,20 @@ class Store:
             ) from error
         _require_readable(step_id, record)
         return Artifact(step_id, folder, record)
+
+    def step(self, step_id: str) -> Step:
+        """The step of a published artifact, so that other steps can be made from it.
+
+        Raises:
+            CxrbenchError: it, or something that it was made from, is not there.
+        """
+        record = self.read(step_id).record
+        step = Step(record["stage"], record["inputs"], tuple(map(self.step, record["parents"])))
+        if step.id != step_id:
+            raise CxrbenchError(
+                f"The record of {step_id} is not what its key was made of; see 'cxrbench verify'."
+            )
+        return step
 
     def ensure(self, step: Step, make: Callable[[Path], None], *, resumable: bool = False) -> Artifact:
         """The step's artifact, made by ``make(folder)`` where it is not published yet.

@@ -19,8 +19,14 @@ REGISTRY = load_plugins([]).registry
 MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/resnet18"}
 """A small network for each family."""
 SMALL_PHANTOM = {"train_val": 60, "test": 20}
-SLOW = {("scratch_cnn_a", "runs_in_bf16")}
-"""By name and check: convolutions of 11×11 take minutes in bf16 where the processor has none."""
+SMALL_SEARCH = {"population": 10, "generations": 5, "restarts": 2}
+SLOW = {
+    ("scratch_cnn_a", "runs_in_bf16"),
+    ("compile", "keeps_calls_apart"),
+    ("compile", "proves_its_format"),
+}
+"""By name and check: convolutions of 11×11 take minutes in bf16 where the processor has none; each engine of
+``compile`` is compiled anew."""
 # By name, with the kind before it where two kinds share a name.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "single_label": [{}, {"classes": "chestxray8", "rest": "Other"}, {"classes": ("Mass", "Nodule")}],
@@ -36,6 +42,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "timm/*": [{}, {"drop_rate": 0.3}],
     "torchvision/*": [{}, {"grey": True}],
     "fused_cnn": [{}, {"base": True}],
+    "eager": [{}, {"layout": "contiguous"}, {"layout": "channels_last"}],
     "learnable": [{"side": 40}, {"side": 24, "blocks": 2, "filters": 4}],
     "dense": [
         {},
@@ -53,6 +60,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "sensitivity": [{}, {"target": 1.0}],
     "specificity": [{}, {"target": 1.0}],
     "cost": [{}, {"fn": 0.1, "fp": 5.0}],
+    "genetic": [
+        SMALL_SEARCH,
+        {**SMALL_SEARCH, "seed_uniform": False, "elitism": 0.0, "crossover_genes": 1.0},
+    ],
+    "per_finding": [SMALL_SEARCH],
+    "greedy": [{"picks": 10}, {"picks": 10, "start": 2}],
+    "differential_evolution": [{"generations": 5}],
+    "pareto": [{"generations": 5}, {"generations": 5, "cost": "members", "budget": 2.0}],
 }
 
 

@@ -60,6 +60,7 @@ def start(*arguments, **environment):
         (["run", "--help"], "--thresholds"),
         (["show", "--help"], "RUN"),
         (["tune", "--help"], "Hyperband"),
+        (["latency", "--help"], "--runtimes"),
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["data", "audit", "--help"], "--write-exclude"),

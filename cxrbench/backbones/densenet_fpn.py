@@ -80,6 +80,13 @@ class FusionNetwork(nn.Module):
 
     pretrained_part = PretrainedPart("branches.image.trunk.", without=("features.norm5", "classifier"))
 
+    @property
+    def map_layers(self) -> dict[str, str]:
+        """The pyramid's levels, finest first, see :func:`cxrbench.map_layers.named_layers`."""
+        if "image" not in self.branches:
+            return {}
+        return {f"P{3 + level}": f"branches.image.pyramid.smooth.{level}" for level in range(3)}
+
     def __init__(self, branches: dict[str, nn.Module], head: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(branches)

@@ -31,7 +31,8 @@ class PretrainedPart(NamedTuple):
     Attributes:
         prefix: where the pretrained network sits in the network, such as ``branches.image.trunk.``;
             empty where the network is the pretrained one with another head.
-        without: names of the pretrained network's own last layers, which are not taken over.
+        without: names of the pretrained network's own last layers, or of single tensors, which are not taken
+            over.
     """
 
     prefix: str
@@ -56,7 +57,7 @@ def weights_hash(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def load_weights(network: nn.Module, path: Path) -> str:
+def load_weights(network: nn.Module, path: Path, *, whole: bool = False) -> str:
     """Load a file's tensors into the network, in place, and say in one sentence which they were.
 
     The file is safetensors (``.safetensors``) or a PyTorch checkpoint of tensors alone, perhaps nested
@@ -65,10 +66,16 @@ def load_weights(network: nn.Module, path: Path) -> str:
     tensor but the head's must fit by name and shape; the network is left as it was where one does not.
 
     Raises:
-        CxrbenchError: the file cannot be read, holds more than tensors, or does not fit.
+        CxrbenchError: the file cannot be read, holds more than tensors, or does not fit; or it lacks a part
+            of the network, which has to be ``whole``.
     """
-    loaded, whole = take_over(network, _read(path), str(path))
-    if whole:
+    loaded, fills_all = take_over(network, _read(path), str(path))
+    if whole and not fills_all:
+        raise CxrbenchError(
+            f"{path} holds {loaded} of the network's {len(network.state_dict())} tensors, and nothing is "
+            "trained; give a file of the whole network, or --epochs N to train the rest."
+        )
+    if fills_all:
         return f"All {loaded} tensors of the network were loaded from {path}."
     return (
         f"{loaded} of the network's {len(network.state_dict())} tensors were loaded from {path}; the others "
@@ -89,7 +96,8 @@ def take_over(network: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
     whole = PretrainedPart("", ())
     part: PretrainedPart = getattr(network, "pretrained_part", whole)
     problems: list[list[str]] = []
-    for given in _without_common_prefixes(tensors):
+    # Tensors beside all modules would hide the prefix that the others share.
+    for given in _without_common_prefixes({n: t for n, t in tensors.items() if n not in part.without}):
         for wanted in (whole, part):
             expected = {
                 name.removeprefix(wanted.prefix): tensor
@@ -100,7 +108,7 @@ def take_over(network: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
             if not misfits:
                 taken = {wanted.prefix + name: tensor for name, tensor in _headless(given, wanted).items()}
                 network.load_state_dict(taken, strict=False)
-                return len(taken), wanted == whole
+                return len(taken), not _missing(own, taken)
             problems.append(misfits)
     closest = min(problems, key=len)
     more = f" and {len(closest) - _NAMES_SHOWN} more" if len(closest) > _NAMES_SHOWN else ""
@@ -160,12 +168,16 @@ def _headless(tensors: Mapping[str, Tensor], part: PretrainedPart) -> dict[str, 
     }
 
 
+def _missing(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    return [n for n in expected if n not in given and not n.endswith(".num_batches_tracked")]
+
+
 def _misfits(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     """What keeps ``given`` from filling ``expected``, one clause each; empty where it fits.
 
     Files older than PyTorch 0.4.1 have no ``num_batches_tracked``, which nothing here reads.
     """
-    missing = [n for n in expected if n not in given and not n.endswith(".num_batches_tracked")]
+    missing = _missing(expected, given)
     surplus = [n for n in given if n not in expected]
     shapes = [n for n in expected if n in given and expected[n].shape != given[n].shape]
     return [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cxrbench.cli.common import Output
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from cxrbench.grid import Failure
     from cxrbench.registry import Registry
     from cxrbench.scores.spec import ScoreSpec
@@ -41,13 +43,18 @@ class Runs(Protocol[C]):
         """A run of ``spec``, nothing done yet."""
 
 
-def do_cells(workflow: Runs[S], specs: Sequence[S], output: Output) -> None:
+After = Callable[[Sequence[str]], tuple[dict[str, Any], Sequence["RenderableType"], bool]]
+"""Done with runs, by their ids, when all of them are: JSON to add, tables to show, whether some failed."""
+
+
+def do_cells(workflow: Runs[S], specs: Sequence[S], output: Output, after: After | None = None) -> None:
     """Do each cell's run and answer with all of them; exit code 1 where one failed.
 
     Args:
         workflow: makes a job of each cell.
         specs: the cells.
         output: where the answer goes.
+        after: what is done with the runs then.
     """
     from cxrbench.grid import described, run_cells
     from cxrbench.records import read_record
@@ -83,18 +90,22 @@ def do_cells(workflow: Runs[S], specs: Sequence[S], output: Output) -> None:
             f"{len(specs)} cells in {time.monotonic() - started:.0f} s: {workflow.trainings} networks "
             f"trained, {reused} runs already done, {len(failures)} failed"
         )
+    more, tables, some_failed = after([each["run_id"] for each in records]) if after else ({}, (), False)
     output.document(
         {
             "trainings": workflow.trainings,
             "runs": records,
             "systems": systems_of(records),
             "failed": failures,
+            **more,
         }
     )
     if len(records) == 1:
         output.show(*run_details(records[0]))
     elif records:
         output.show(*summary(records))
+    output.show(*tables)
     if failures:
         output.show(*failures_table(failures))
+    if failures or some_failed:
         raise SystemExit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from cxrbench.cli.common import (
 from cxrbench.cli.data_options import NAME, data_options
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cxrbench.cli.cells import After
     from cxrbench.grid import Failure
     from cxrbench.plan import Plan
     from cxrbench.specs import RunSpec
@@ -55,7 +59,7 @@ _AXES = {
     "image-size": ("PX,…", "Side of the network's input; recommended by the data set."),
     "crop": ("SHARE,…", "Share of an image's side that the network sees.  [default: 0.9]"),
     "weights": ("none|imagenet|FILE", "Initial weights; a data set recommends some."),
-    "epochs": ("N,…", "Passes over the training images; recommended by the data set."),
+    "epochs": ("N,…", "Passes over the training images; 0 takes --weights FILE as it is; recommended."),
     "batch-size": ("N|auto", "Images a step; recommended by the data set."),
     "learning-rate": ("X,…", "At the start; recommended by the data set."),
     "precision": ("auto|fp32|bf16|fp16", "Of training.  [default: auto]"),
@@ -110,6 +114,12 @@ def _axes(function: F) -> F:
 @click.option(
     "--full-size", is_flag=True, help="A suite's recipes as they are, without what the suite overrides."
 )
+@click.option(
+    "--runtimes",
+    metavar="auto|NAME,…",
+    shell_complete=complete_components("runtime"),
+    help="Then measure the latency of one image in fp32 by these, as 'cxrbench latency' does.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, reused and written, and stop.")
 @results_option
 @common
@@ -125,6 +135,7 @@ def run(
     recipes: tuple[str, ...],
     smoke: bool,
     full_size: bool,
+    runtimes: str | None,
     dry_run: bool,
     results: Path,
     output: Output,
@@ -162,10 +173,31 @@ def run(
 
     store = Store(results, output.reporter)
     workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, roots)
+    # Runtimes that cannot be had should stop the call before anything is trained.
+    after = _measuring(workflow, runtimes) if runtimes else None
     if dry_run:
         _plan(workflow, specs, output)
     else:
-        do_cells(workflow, specs, output)
+        do_cells(workflow, specs, output, after)
+
+
+def _measuring(workflow: Workflow, runtimes: str) -> After:
+    """What measures the latency of runs, where it was not measured before."""
+    from cxrbench.latency.choice import choices
+    from cxrbench.latency.gate import Tolerance
+    from cxrbench.latency.request import Effort
+    from cxrbench.latency.runs import Asked, measure_runs
+    from cxrbench.report.latency_table import latency_tables
+
+    device = workflow.device.type
+    found = choices(runtimes, ["fp32"], device, workflow.registry)  # type: ignore[arg-type]
+    asked = Asked(found, (1,), (), Tolerance(), Effort(), again=False)
+
+    def measure(runs: Sequence[str]) -> tuple[dict[str, Any], Sequence[RenderableType], bool]:
+        answers, failed = measure_runs(workflow, runs, asked)
+        return {"latency": [each.document() for each in answers]}, latency_tables(answers), failed
+
+    return measure
 
 
 def _plan(workflow: Workflow, specs: list[RunSpec], output: Output) -> None:

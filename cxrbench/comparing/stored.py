@@ -16,6 +16,7 @@ from cxrbench.evaluation.cohort import Cohort
 from cxrbench.evaluation.replicates import resample
 from cxrbench.evaluation.stored import Evaluation, estimate_of
 from cxrbench.matrices import read_matrix
+from cxrbench.predictions import Predictions
 from cxrbench.stages.evaluate import read_decisions
 from cxrbench.stages.threshold import read_points
 from cxrbench.statistics.bootstrap import Estimate
@@ -33,7 +34,7 @@ class StoredRun:
     Attributes:
         store: where it is.
         record: its ``run.json``.
-        reader: who reads its labels, as the log names it.
+        reader: the command that reads, for the log of labels.
     """
 
     store: Store
@@ -135,6 +136,12 @@ class StoredRun:
         path = self.store.read(manifests[-1]).folder / "manifest.parquet"
         table: pd.DataFrame = pd.read_parquet(path).set_index("image_id")
         return table
+
+    @cached_property
+    def logits(self) -> pd.DataFrame:
+        """The raw logits ``[n, c]`` of all classes of the network, indexed by image ids."""
+        made = "average" if self.record["spec"].get("averaged", 1) > 1 else "predict"
+        return Predictions.read(self._parent(made).folder / "predictions.parquet").table
 
     def _parent(self, stage: str, role: str = "") -> Artifact:
         """What the evaluation was made of, by stage."""

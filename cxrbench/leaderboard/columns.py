@@ -66,6 +66,7 @@ COSTS = {
     "flops": "FLOPs",
     "training_seconds": "training",
     "latency_ms": "latency",
+    "latency_p99_ms": "latency p99",
 }
 """What a system costs, by name, with the heading; undefined where it was not recorded."""
 

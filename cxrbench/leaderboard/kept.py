@@ -1,4 +1,4 @@
-"""The leaderboard of a store, made once and kept until a run is added or removed."""
+"""The leaderboard of a store, made once and kept until a run or a latency is added or removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cxrbench.files import write_bytes
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same runs give another leaderboard."""
 
 
@@ -29,7 +29,7 @@ _FORM = TypeAdapter(list[_Kept], config=ConfigDict(ser_json_inf_nan="constants")
 
 
 def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
-    """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these very runs.
+    """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these runs and latencies.
 
     Runs do not change and are named by what they are made from, so their names stand for them. A file that is
     damaged or of another cxrbench counts for nothing.
@@ -39,7 +39,7 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
         sort: the metric that ranks.
     """
     names = store.run_names()
-    made_from = digest([VERSION, __version__, names])
+    made_from = digest([VERSION, __version__, names, _measured(store)])
     file = store.root / "leaderboard" / f"{sort}.json"
     try:
         (kept,) = _FORM.validate_json(file.read_bytes())
@@ -51,14 +51,22 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     # Imported only here: what is kept is shown without NumPy or SciPy.
     from cxrbench.leaderboard.columns import METRICS
     from cxrbench.leaderboard.entries import read_entry
+    from cxrbench.leaderboard.latencies import latencies
     from cxrbench.leaderboard.ranking import boards_of
     from cxrbench.records import read_record
 
     figure = METRICS[sort].finding_figure or "auc"
-    entries = [read_entry(store.root, read_record(run), METRICS, figure) for run in store.runs()]
-    boards = boards_of(entries, sort)
+    records = [read_record(run) for run in store.runs()]
+    fast = latencies(store, records)
+    entries = [read_entry(store.root, fast.added_to(record), METRICS, figure) for record in records]
+    boards = tuple(map(fast.noted_on, boards_of(entries, sort)))
     if len(entries) == len(names):
         # A run whose record is damaged was warned of, and is to be warned of again.
         file.parent.mkdir(exist_ok=True)
         write_bytes(file, _FORM.dump_json([_Kept(made_from, boards)]))
     return boards
+
+
+def _measured(store: Store) -> list[str]:
+    """What stands for all measurements of latency of a store: they are added, and never change."""
+    return sorted(path.parent.name for path in store.root.glob("latency/*/[!.]*/record.json"))

@@ -287,7 +287,7 @@ def _marks(runs: Sequence[Entry]) -> Iterable[str]:
         yield f"trained on {title(record['trained_on']['dataset'], record['trained_on'].get('drawn'))}"
     if record["tune"] == "val":
         yield "fitted on val"
-    if record["spec"].get("tune_from") == "test_patients":
+    if "tune from test" in record["passport"].get("split", ""):
         yield "fitted on half of the test patients, which are no test any more"
     for pair, count in passport["shared_patients"].items():
         if count:

@@ -28,7 +28,7 @@ _GROUND = "#f2f4f6"
 
 
 def draw_boards(boards: Sequence[Board], forms: Sequence[Format]) -> dict[str, bytes]:
-    """The figures by file name: ``PASSPORT-systems`` and ``PASSPORT-differences`` of each board.
+    """The figures by file name: ``PASSPORT-systems``, ``-differences`` and ``-pareto`` of each board.
 
     Args:
         boards: what is drawn; one without systems is left out, as are differences where there are none.
@@ -50,6 +50,8 @@ def _sheets(board: Board) -> Iterable[tuple[str, Sheet]]:
         yield "systems", systems_figure(board)
     if board.pairs:
         yield "differences", differences_figure(board)
+    if any(system.costs["latency_p99_ms"] is not None for system in board.systems):
+        yield "pareto", pareto_figure(board)
 
 
 def systems_figure(board: Board) -> Sheet:
@@ -80,6 +82,58 @@ def systems_figure(board: Board) -> Sheet:
     panel.set_axisbelow(True)
     panel.set_xlabel(f"{METRICS[board.metric].heading}; behind each name its group")
     return sheet
+
+
+def pareto_figure(board: Board) -> Sheet:
+    """The figure that ranks against the p99 latency of one image, of systems that were measured.
+
+    The line joins those that no other system beats in both; of the others, only names are left out.
+    """
+    metric = METRICS[board.metric]
+    found = [
+        (latency, system.figures[board.metric], system)
+        for system in board.systems
+        if (latency := system.costs["latency_p99_ms"]) is not None
+        and not math.isnan(system.figures[board.metric].value)
+    ]
+    sign = -1 if metric.smaller else 1
+    best = on_front([(latency, sign * figure.value) for latency, figure, _ in found])
+    width, height = 7.4, 3.6
+    what = "up and to the left is better; line: no other system is both faster and better"
+    sheet = Sheet(
+        width,
+        height + _BELOW + 0.15,
+        title=f"{board.data}, passport {board.passport}",
+        heading=f"{heading(board.metric)} against latency: {what}",
+    )
+    panel = sheet.panel(0.8, _BELOW, width - 0.8 - _RIGHT, height)
+    for place, (latency, figure, system) in enumerate(found):
+        color = BLUE if place in best else GREY
+        panel.plot([latency, latency], [figure.low, figure.high], color=color, linewidth=1.2)
+        panel.plot(latency, figure.value, "o", color=color, markersize=5)
+        if place in best:
+            name = shortened(printable(system.name), 34)
+            panel.annotate(
+                name, (latency, figure.value), (5, 4), textcoords="offset points", size=7, color=INK
+            )
+    front = [found[place] for place in best]
+    panel.plot([each[0] for each in front], [each[1].value for each in front], color=BLUE, linewidth=0.8)
+    panel.set_xscale("log")
+    panel.grid(color=RULE, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.set_xlabel("p99 of one image in the network, ms")
+    panel.set_ylabel(metric.heading)
+    return sheet
+
+
+def on_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places of the points (cost, value) of which no other costs less and is worth as much, by cost."""
+    order = sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1]))
+    front: list[int] = []
+    for place in order:
+        if not front or points[place][1] > points[front[-1]][1]:
+            front.append(place)
+    return front
 
 
 def differences_figure(board: Board) -> Sheet:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cxrbench.leaderboard.board import ALPHA, Board, Figure, System
 from cxrbench.leaderboard.columns import COSTS, METRICS
@@ -103,7 +104,7 @@ def cost(name: str, value: float | None) -> str:
         return DASH
     if name == "training_seconds":
         return _duration(value)
-    if name == "latency_ms":
+    if name in ("latency_ms", "latency_p99_ms"):
         return f"{value:.3g} ms"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
@@ -190,3 +191,18 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def prior_shift_told(record: Mapping[str, Any]) -> str:
+    """What correcting a run's probabilities for test's prevalence would do; empty where it is not known."""
+    shift = record.get("prior_shift")
+    if not shift or not shift["findings"]:
+        return ""
+    told = (
+        f"{shift['macro_ece' + end]:.3f} {name}"
+        for end, name in (("", "as it is"), ("_estimated", "estimated"), ("_known", "known"))
+    )
+    return (
+        f"ECE with the prevalence of test, over {shift['findings']} findings: {', '.join(told)}. "
+        "Transductive (it reads all of test's scores): shown only, no decision uses it."
+    )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cxrbench.options import Use
-from cxrbench.registry import KINDS
+from cxrbench.registry import RUN_KINDS
 from cxrbench.report.systems import SETTINGS_OF_FILES
 from cxrbench.scores.spec import JUDGING
 from cxrbench.specs import RunSpec
@@ -19,6 +19,7 @@ _TOLD = (
     "preprocessing",
     "resizer",
     "backbone",
+    "trained",
     "head",
     "loss",
     "calibrator",
@@ -32,6 +33,9 @@ _TOLD = (
     "tune_from",
 )
 """Told of every run; the other settings only where they differ."""
+
+_OF_TRAINING = ("loss", "sampler", "augmentation", "averaged", "relabelled_by", "seed")
+"""Settings that say nothing of a network which was not trained here."""
 
 _UNSAID = {
     ("split", "official"),
@@ -58,10 +62,12 @@ _WORDS = {
     ("averaged", ""): "average of {}",
     ("relabelled_by", ""): "relabelled by {}",
     ("seed", ""): "seed {}",
+    ("trained", "elsewhere"): "not trained here",
     ("tune_from", "none"): "fitted on nothing",
     ("tune_from", "test_patients"): "tune from test: half of its patients",
     ("tune_from", "file"): "tune from a file of its own",
     ("tune_from", "roles"): "tune by the labels' table",
+    ("search", ""): "{}",
     ("tune", ""): "fitted on {}",
 }
 """How a setting is told, by name and (empty for any) value; otherwise it is ``name=value``."""
@@ -142,16 +148,19 @@ def _cycle(cycle: Mapping[str, Any]) -> str:
 def _settings(record: Mapping[str, Any]) -> dict[str, str]:
     """All that a run was told, flat, in the order of the spec; what an old record lacks is at its default.
 
-    A run of scores that others made has the settings of judging alone, and its system's name.
+    A run of scores that others made has the settings of judging alone, and its system's name; an ensemble
+    has those of its search too.
     """
-    if record.get("source") == "scored":
+    if record.get("source") in ("scored", "ensemble"):
         spec = {name: value for name, value in record["spec"].items() if name not in SETTINGS_OF_FILES}
-        for kind in JUDGING:
+        for kind in JUDGING if record["source"] == "scored" else ("search", *JUDGING):
             spec[kind] = Use(name=spec[kind]["name"], options=record["options"][kind])
+        if "members" in spec:
+            spec["members"] = "+".join(member[-8:] for member in spec["members"])
         return {name: str(value) for name, value in spec.items()}
     spec = {**RunSpec().model_dump(mode="json"), **record["spec"]}
     training = {**RunSpec().training.model_dump(mode="json"), **spec.pop("training")}
-    for kind in KINDS:
+    for kind in RUN_KINDS:
         name = record.get(kind, spec[kind]["name"])
         spec[kind] = Use(name=name, options=record["options"].get(kind, {}))
     if not spec["test_dataset"]:
@@ -161,5 +170,10 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
         spec["test_dataset"] = Use(
             name=test.name, options=record["options"].get("test_dataset", test.options)
         )
-    training["cycles"] = " then ".join(map(_cycle, training["cycles"])) or "none"
+    if not training["epochs"] and not training["cycles"]:
+        # How it would have been trained is nothing that this network is.
+        spec = {name: value for name, value in spec.items() if name not in _OF_TRAINING}
+        training = {"trained": "elsewhere"}
+    else:
+        training["cycles"] = " then ".join(map(_cycle, training["cycles"])) or "none"
     return {name: str(value) for name, value in {**spec, **training}.items()}

@@ -13,7 +13,7 @@ from cxrbench.evaluation.stored import Evaluation
 from cxrbench.leaderboard.columns import METRICS
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
-from cxrbench.report.leaderboard_words import DASH, cost, counted
+from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_told
 from cxrbench.report.names import data_of, system
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
 
@@ -124,6 +124,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "crossed": None if evaluation is None else _crossed(evaluation, record),
         "training": _training(Path(record["path"])),
         "calibration": _calibration(record),
+        "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
         "optimism": _optimism(record.get("optimism") or {}),
     }
@@ -290,7 +291,7 @@ def _crossed(evaluation: Evaluation, record: Mapping[str, Any]) -> Crossed | Non
         return None
     findings = {row["finding"]: row for row in record["per_finding"]}
     rows = [
-        (shown(finding), int(findings[finding]["n_pos"]), tuple(map(_called, of.both, of.among)))
+        (shown(str(finding)), int(findings[str(finding)]["n_pos"]), tuple(map(_called, of.both, of.among)))
         for finding, of in pairs.groupby("finding", sort=False)
     ]
     called = [row["tp"] + row["fp"] for row in findings.values()]
@@ -362,6 +363,8 @@ def _calibration(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             "fitted": figures.get("fitted"),
         }
         for name, figures in record["calibration"].items()
+        # Those that were fitted for no finding change nothing.
+        if name in ("none", record["calibrator"]) or figures.get("fitted") != 0
     ]
 
 
@@ -415,7 +418,8 @@ def _optimism(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "difference": found["optimism"].get(name),
         }
         for name, heading in names.items()
-        if found and name in found["tune"]
+        # Null where nothing was fitted.
+        if found and found["tune"].get(name) is not None
     ]
 
 

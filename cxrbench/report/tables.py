@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from cxrbench.report.leaderboard_words import prior_shift_told
 from cxrbench.report.names import apart, data_of, system, trained_name
 from cxrbench.report.systems import systems_of
 
@@ -249,7 +250,8 @@ def _caption(record: Mapping[str, Any]) -> str:
         here, listed = passport["images"]["test"], record["listed"].get("test", 0)
     part = f"{here:,} of {listed:,} listed images; " if here < listed else ""
     test = f"{passport['images']['test']:,} images of {passport['patients']['test']:,} patients"
-    split = f"; roles: {passport['split']}" if record.get("source") == "scored" else ""
+    given = record.get("source") in ("scored", "ensemble")
+    split = f"; roles: {passport['split']}" if given else ""
     return (
         f"{part}test: {test}{split}; labels {passport['label_version']}; passport {passport['id']}{leak}. "
         f"Averages over findings are macro{few}.{_unmapped(record)}"
@@ -317,19 +319,8 @@ def _said(record: Mapping[str, Any]) -> list[RenderableType]:
 
 def _shift(record: Mapping[str, Any]) -> list[RenderableType]:
     """What correcting for the prevalence of test would do."""
-    shift = record.get("prior_shift")
-    if not shift or not shift["findings"]:
-        return []
-    told = (
-        f"{_number(shift['macro_ece' + end])} {name}"
-        for end, name in (("", "as it is"), ("_estimated", "estimated"), ("_known", "known"))
-    )
-    return [
-        Text(
-            f"ECE with the prevalence of test, over {shift['findings']} findings: {', '.join(told)}. "
-            "Transductive (it reads all of test's scores): shown only, no decision uses it."
-        )
-    ]
+    told = prior_shift_told(record)
+    return [Text(told)] if told else []
 
 
 def _subgroups(record: Mapping[str, Any]) -> list[RenderableType]:
@@ -364,6 +355,10 @@ def _files(record: Mapping[str, Any]) -> Text:
     fitted = f"{record['tune']} ({record['passport']['images'][record['tune']]:,} images)"
     if record.get("source") == "scored":
         made = f"system:  {record['system']}, scored from {' and '.join(record['files'])}"
+    elif record.get("source") == "ensemble":
+        made = f"system:  {record['system']} (cxrbench ensemble), members {', '.join(record['members'])}"
     else:
-        made = f"network: {record['parameters']:,} parameters, trained in {record['training_seconds']:.0f} s"
+        seconds = record["training_seconds"]
+        trained = "not trained here" if seconds is None else f"trained in {seconds:.0f} s"
+        made = f"network: {record['parameters']:,} parameters, {trained}"
     return Text(f"{made}; thresholds fitted on {fitted}\nrun:     {record['path']}\nNot for clinical use.")

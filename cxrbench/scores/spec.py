@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxrbench.options import Use, bind
-from cxrbench.registry import KINDS, Kind, Registry
+from cxrbench.registry import RUN_KINDS, Kind, Registry
 from cxrbench.specs import OneUse, keyed
 
 TuneFrom = Literal["none", "file", "roles", "test_patients"]
@@ -68,7 +68,7 @@ class ScoreSpec(BaseModel):
         return {
             "source": "scored",
             "system": self.system,
-            **dict.fromkeys(KINDS),
+            **dict.fromkeys(RUN_KINDS),
             **{kind: getattr(self, kind).name for kind in JUDGING},
             "options": {kind: keyed(getattr(self, kind), kind, registry)["options"] for kind in JUDGING},
             "seed": self.seed,

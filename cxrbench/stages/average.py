@@ -12,6 +12,7 @@ from scipy.special import log_expit, log_softmax, logsumexp
 
 from cxrbench.predictions import Predictions
 from cxrbench.stages import predict
+from cxrbench.task import Task
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -27,16 +28,22 @@ def run(folder: Path, members: Sequence[Predictions], seconds: Sequence[float | 
     ``seconds`` that the members' predictions took are added up, where all are known.
     """
     task, ids = members[0].task, members[0].table.index
-    logits = np.stack([member.matrix(ids) for member in members])
-    if task.kind == "singlelabel":
-        mean = _log_mean(log_softmax(logits, axis=2))
-    else:
-        mean = _log_mean(log_expit(logits)) - _log_mean(log_expit(-logits))
+    mean = mean_logits(task, np.stack([member.matrix(ids) for member in members]))
     table = pd.DataFrame(mean.astype(np.float32), index=ids, columns=list(task.classes))
     Predictions(task, table).write(folder / "predictions.parquet")
     known = [each for each in seconds if each is not None]
     if len(known) == len(members):
         predict.write_record(folder, sum(known), len(ids))
+
+
+def mean_logits(task: Task, logits: FloatArray) -> FloatArray:
+    """The logits ``[n, c]`` of the mean probability, of logits ``[members, n, c]``; of one member its own."""
+    if len(logits) == 1:
+        alone: FloatArray = logits[0]
+        return alone
+    if task.kind == "singlelabel":
+        return _log_mean(log_softmax(logits, axis=2))
+    return _log_mean(log_expit(logits)) - _log_mean(log_expit(-logits))
 
 
 def _log_mean(logs: FloatArray) -> FloatArray:

@@ -58,7 +58,8 @@ def are_stored(spec: RunSpec, backbone: Backbone) -> bool:
     With a resizer it does not, since that is trained with the head.
     """
     return (
-        all(cycle.trainable == "head" for cycle in cycles_of(spec.training))
+        spec.training.trains
+        and all(cycle.trainable == "head" for cycle in cycles_of(spec.training))
         and spec.augmentation.name == "none"
         and spec.resizer.name == "none"
         and backbone.inputs == ("image",)

@@ -61,11 +61,11 @@ class TrainedOn:
     labels: str
 
 
-def data_record(test_dataset: Use | None, passport: Passport, trained_on: TrainedOn) -> dict[str, Any]:
+def data_record(test_dataset: Use | None, passport: Passport, trained_on: TrainedOn | None) -> dict[str, Any]:
     """What ``run.json`` says of the data."""
     return {
         "test_dataset": test_dataset.name if test_dataset else None,
-        "trained_on": vars(trained_on),
+        "trained_on": vars(trained_on) if trained_on else None,
         "passport": passport.record(),
     }
 
@@ -160,13 +160,14 @@ def run(
 def network_origin(
     spec: RunSpec, options: Mapping[str, Mapping[str, Any]], trainings: Sequence[Artifact], flops: int
 ) -> Origin:
-    """Trained networks.
+    """Networks.
 
     ``options`` are those of each component that differ from its defaults, by kind; ``flops`` what an image
-    costs in one of the networks.
+    costs in one of the networks. Of what others trained there are weights alone: no log, no optimizer.
     """
+    trains = spec.training.trains
     parameters = [read_json(training.folder / "training.json")["parameters"] for training in trainings]
-    logs = [training.folder / "epochs.csv" for training in trainings]
+    logs = [training.folder / "epochs.csv" for training in trainings] if trains else []
     last = trainings[-1]
     record = {
         **spec.names(),
@@ -175,14 +176,14 @@ def network_origin(
         "tune": spec.tune,
         "parameters": sum(parameters),
         "flops": flops * len(trainings),
-        "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)),
+        "training_seconds": float(sum(pd.read_csv(log)["seconds"].sum() for log in logs)) if trains else None,
         "spec": spec.model_dump(mode="json"),
         "trainings": [f"artifacts/{training.id}" for training in trainings],
         "training": f"artifacts/{last.id}",
         "weights": f"artifacts/{last.id}/weights.safetensors",
-        "optimizer": f"artifacts/{last.id}/optimizer.safetensors",
+        "optimizer": f"artifacts/{last.id}/optimizer.safetensors" if trains else None,
     }
-    return Origin(last.id, record, as_toml(spec), logs[-1])
+    return Origin(last.id, record, as_toml(spec), logs[-1] if trains else None)
 
 
 def examples_of(

@@ -54,7 +54,7 @@ def initial_network(spec: RunSpec, backbone: Backbone, task: Task, reporter: Rep
     network = backbone.build(len(task.classes), spec.image_size, spec.weights == "imagenet")
     require_trainable(network, spec.training)
     if spec.weights not in ("none", "imagenet"):
-        reporter.say(load_weights(network, Path(spec.weights)))
+        reporter.say(load_weights(network, Path(spec.weights), whole=not spec.training.trains))
     return network
 
 
@@ -112,6 +112,12 @@ def run(
     # Last of all: killed before this, the training is known to be finished and not repeated.
     TrainingState(folder).clear()
     return trains
+
+
+def keep(folder: Path, spec: RunSpec, network: nn.Module, device: torch.device) -> None:
+    """Write ``network`` as it is, untrained, where :func:`run` writes a trained one."""
+    save_weights(network, folder / "weights.safetensors")
+    write_json(folder / "training.json", _facts(spec, network, device))
 
 
 _MAPPED = ("pixels", "features", "mirrored_features")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,12 @@ class Resamples:
         self.seed = seed
         self.identity = f"{seed}-{digest([names.tolist(), np.bincount(rows).tolist()])}"
         self.replicates = replicates
+
+    def among(self, images: NDArray[np.bool_]) -> Resamples:
+        """The same resamples of all patients, for statistics of some images: bool ``[n]``."""
+        some = copy(self)
+        some.rows = self.rows[images]
+        return some
 
     def units(self, labels: NDArray[Any]) -> FloatArray:
         """How many patients each class's figures rest on where they are fewest.

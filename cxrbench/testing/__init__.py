@@ -25,10 +25,13 @@ from cxrbench.testing import (
     components,
     datasets,
     decisions,
+    ensembles,
+    explainers,
     heads,
     losses,
     preprocessing,
     resizers,
+    runtimes,
     samplers,
     tasks,
     thresholds,
@@ -53,6 +56,9 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "calibrator": calibrators.CHECKS,
     "thresholds": thresholds.CHECKS,
     "decision": decisions.CHECKS,
+    "runtime": runtimes.CHECKS,
+    "explainer": explainers.CHECKS,
+    "ensemble": ensembles.CHECKS,
 }
 
 

@@ -24,6 +24,9 @@ _PROTOCOLS: dict[Kind, type[Any]] = {
     "calibrator": interfaces.Calibrator,
     "thresholds": interfaces.ThresholdStrategy,
     "decision": interfaces.DecisionRule,
+    "runtime": interfaces.Runtime,
+    "explainer": interfaces.Explainer,
+    "ensemble": interfaces.EnsembleSearch,
 }
 
 

@@ -23,6 +23,12 @@ def seen_share(side: int, size: int, crop: float) -> float:
     return size / side if abs(side * crop - size) < 1 else crop
 
 
+def central_window(side: int, size: int, crop: float) -> tuple[int, int]:
+    """Where :func:`central_view` begins in a stored image, and its side there, in stored pixels."""
+    window = round(side * seen_share(side, size, crop))
+    return (side - window) // 2, window
+
+
 def central_view(pixels: Tensor, size: int, crop: float) -> Tensor:
     """The centre of whole images, as evaluation sees it.
 
@@ -35,9 +41,7 @@ def central_view(pixels: Tensor, size: int, crop: float) -> Tensor:
     Returns:
         float 0..1 ``[B, 1, size, size]``.
     """
-    side = pixels.shape[-1]
-    window = round(side * seen_share(side, size, crop))
-    margin = (side - window) // 2
+    margin, window = central_window(pixels.shape[-1], size, crop)
     seen = pixels[..., margin : margin + window, margin : margin + window].float().div_(255)
     return seen if window == size else F.interpolate(seen, (size, size), mode="bilinear", antialias=True)
 

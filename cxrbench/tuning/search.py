@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, Valida
 
 from cxrbench.errors import UsageError
 from cxrbench.options import Use
-from cxrbench.registry import KINDS, Registry
+from cxrbench.registry import RUN_KINDS, Registry
 from cxrbench.specs import RunSpec, TrainingSpec, check, resolve
 
 Metric = Literal["accuracy", "macro_auc", "macro_f1", "loss"]
@@ -158,14 +158,14 @@ def with_values(given: Mapping[str, Any], values: Mapping[str, Value]) -> dict[s
             result[key] = values[name]
         elif table == "training" and key in TrainingSpec.model_fields and key not in ("epochs", "cycles"):
             result[table] = {**result.get(table, {}), key: values[name]}
-        elif table in KINDS and table not in _ONE_A_SEARCH:
+        elif table in RUN_KINDS and table not in _ONE_A_SEARCH:
             use = check(result).use(table)
             result[table] = Use(name=use.name, options={**use.options, key: values[name]})
         else:
             raise UsageError(
                 f"The search cannot vary '{name}'; it takes a setting of the run that is not of its data, "
                 f"such as image_size, training.learning_rate, or an option of a component, such as "
-                f"head.dropout (for {', '.join(kind for kind in KINDS if kind not in _ONE_A_SEARCH)})."
+                f"head.dropout (for {', '.join(kind for kind in RUN_KINDS if kind not in _ONE_A_SEARCH)})."
             )
     return result
 

@@ -54,7 +54,8 @@ class Job:
         for data in (self._data, self._test):
             data.require_sound()
         self._data.require_matches(self._test)
-        self._data.require_roles("train", "val", *(() if spec.test_dataset else ("test",)))
+        fitted: tuple[Role, ...] = ("train", "val") if spec.training.trains else ()
+        self._data.require_roles(*fitted, *(() if spec.test_dataset else ("test",)))
         self._data.require_tune(spec.tune)
         network = partial(Network, workflow, backbone=backbone, opened=opened, tested=tested)
         self._relabelling = None
@@ -78,13 +79,17 @@ class Job:
     def passport(self) -> Passport:
         """The passport of this run."""
         own = self._opened.passport(self.spec.tune)
+        if not self.spec.training.trains:
+            own = own.trained_elsewhere()
         if not self.spec.test_dataset:
             return own
         return external_passport(own, self._tested.passport(self.spec.tune), self._seen_before)
 
     @cached_property
-    def trained_on(self) -> publish.TrainedOn:
-        """The data that the run trains and fits on, for its record."""
+    def trained_on(self) -> publish.TrainedOn | None:
+        """The data that the run trains and fits on, for its record; None where nothing is trained."""
+        if not self.spec.training.trains:
+            return None
         own = self._opened.passport(self.spec.tune)
         labels = digest([self._data.label_step(role).key for role in ROLES if role != "test"])
         return publish.TrainedOn(own.dataset, own.drawn, own.label_version, labels)
@@ -117,6 +122,11 @@ class Job:
         return NetworkSteps(**vars(judged), made_by=tuple(before))
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """Its networks: several where their probabilities are averaged."""
+        return self._networks
+
+    @property
     def _roles(self) -> tuple[Role, ...]:
         """The roles that are predicted."""
         return (self.spec.tune, "test")
@@ -124,7 +134,7 @@ class Job:
     @property
     def trains(self) -> bool:
         """Whether the run would train a network that is not in the store."""
-        return any(not self._store.has(step) for step in self.steps.trainings)
+        return self.spec.training.trains and any(not self._store.has(step) for step in self.steps.trainings)
 
     @property
     def images(self) -> Images:

@@ -267,6 +267,9 @@ class Network:
 
     def _train(self, given: nn.Module | None, stop: Stop, folder: Path) -> None:
         network = given or self.initial()
+        if not self.spec.training.trains:
+            train.keep(folder, self.spec, network, self._workflow.device)
+            return
         reader = self.training.id
         roles: tuple[Role, ...] = ("train", "val")
         labels = {role: self._data.labels(role, reader, "fit") for role in roles}
@@ -323,6 +326,19 @@ class Network:
             f"{training.precision} on {self._workflow.device.type}"
             f"{f' in {current().count} processes' if current().count > 1 else ''}"
         )
+
+    def trained(self) -> nn.Module:
+        """The network with the weights of its checkpoint, in eval mode, on the CPU.
+
+        Raises:
+            CxrbenchError: the store has no such checkpoint.
+        """
+        checkpoint = self._store.read(self.training.id).folder / "weights.safetensors"
+        return predict.trained_network(self.spec, self._backbone, self._data.task, checkpoint).eval()
+
+    def image_rows(self, role: Role) -> Rows:
+        """The images of a role as the whole network takes them, whatever is stored of them."""
+        return self._image_rows(role)
 
     def fitting_batch_size(self) -> int:
         """See :func:`cxrbench.stages.train.largest_batch_size`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cxrbench.architecture import NETWORK_KINDS, architecture_of
+from cxrbench.architecture import NETWORK_KINDS, architecture_of, classes_of
 from cxrbench.canonical import digest
 from cxrbench.data import Data
 from cxrbench.description import flops_of
@@ -19,7 +19,7 @@ from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.selection import Selection, selection_of
-from cxrbench.specs import RunSpec, TrainingSpec, keyed
+from cxrbench.specs import RunSpec, TrainingSpec, keyed, require_as_it_is
 from cxrbench.stages.features import FeatureKind, are_stored, kind_of
 from cxrbench.store import Store
 from cxrbench.task import Task
@@ -88,17 +88,19 @@ class Workflow:
         selection = self._selection(spec)
         sampler = keyed(spec.sampler, "sampler", self.registry)
         task = keyed(spec.task, "task", self.registry)
-        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role])
+        told = [list(selection.classes)] if selection.classes else []
+        key = digest([identity, spec.split, *selection.files, sampler, task, spec.images_per_role, *told])
         if key not in self._opened:
             self._open(key, spec.dataset, identity, self.data_root, selection)
         return self._opened[key]
 
     def _selection(self, spec: RunSpec) -> Selection:
         """What the spec asks for, its files read once."""
-        uses = str(spec.sampler), str(spec.task)
+        classes = classes_of(make(spec.backbone, "backbone", self.registry))
+        uses = str(spec.sampler), str(spec.task), *classes
         key = (spec.split, spec.exclude, spec.labels, *uses, str(spec.images_per_role))
         if key not in self._selections:
-            self._selections[key] = selection_of(spec, self.registry)
+            self._selections[key] = replace(selection_of(spec, self.registry), classes=classes)
         return self._selections[key]
 
     def open_test(self, spec: RunSpec, use: Use, task: Task) -> OpenedData:
@@ -143,6 +145,8 @@ class Workflow:
         check_precision(spec.training.precision, self.device)  # type: ignore[arg-type]
         if spec.training.deterministic:
             check_deterministic(self.device)
+        if not spec.training.trains:
+            require_as_it_is(spec)
         backbone: Backbone = architecture_of(spec, self.registry)
         if "image" not in backbone.inputs:
             # A data set may recommend ImageNet's weights; a network without images has none to take.

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ import tomli_w
 from cxrbench.canonical import digest
 from cxrbench.collection import Collection
 from cxrbench.data import Data, Passport
-from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.errors import UsageError
 from cxrbench.files import sha256
 from cxrbench.options import Use
 from cxrbench.predictions import Predictions
@@ -34,10 +33,8 @@ from cxrbench.stages import publish
 from cxrbench.steps import Steps
 from cxrbench.store import Artifact, Step, Store
 from cxrbench.workflow.evidence import Evidence
+from cxrbench.workflow.given import GivenImages
 from cxrbench.workflow.opened import OpenedData
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 VERSION = "1"
 """Changes when the same file is imported as other logits."""
@@ -84,22 +81,6 @@ class ScoreRequest:
     classes: Sequence[str] | None = None
     prefix: str | None = None
     allowed: Allowed = field(default_factory=Allowed)
-
-
-@dataclass(frozen=True)
-class _ScoredImages:
-    """The images of a file of scores, as a data set (:class:`cxrbench.interfaces.Dataset`)."""
-
-    collection: Collection
-
-    def recommend(self) -> Mapping[str, object]:
-        return {}
-
-    def read(self, root: Path | None) -> Collection:
-        return self.collection
-
-    def pixels(self, content: bytes | None, image_id: str, side: int) -> NDArray[np.uint8]:
-        raise CxrbenchError(f"The image {image_id} is known by its scores alone.")
 
 
 class Scoring:
@@ -209,7 +190,7 @@ class Scoring:
         )
         if key not in self._opened:
             identity = {"name": "scores", "version": VERSION, "options": {}}
-            data = Data(_ScoredImages(collection), identity, None, self.store)
+            data = Data(GivenImages(collection), identity, None, self.store)
             self._opened[key] = OpenedData(self.store, self.registry, self.reporter, data, identity)
         return self._opened[key]
 
@@ -249,12 +230,8 @@ class ScoreJob:
     @cached_property
     def passport(self) -> Passport:
         """That of the scored images; what was trained on is not known, nor whether test is free of it."""
-        own = self._opened.passport("tune")
-        shared = {
-            pair: None if {"train", "val"} & set(pair.split("/")) else count
-            for pair, count in own.shared_patients.items()
-        }
-        return replace(own, split=_SPLIT[self.spec.tune_from], shared_patients=shared)
+        own = self._opened.passport("tune").trained_elsewhere()
+        return replace(own, split=_SPLIT[self.spec.tune_from])
 
     @cached_property
     def steps(self) -> Steps:

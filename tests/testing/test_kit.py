@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from cxrbench.collection import BOX_COLUMNS, Collection
 from cxrbench.errors import CxrbenchError, UsageError
-from cxrbench.interfaces import OperatingPoint
+from cxrbench.interfaces import Fitness, FoundEnsemble, Members, OperatingPoint
+from cxrbench.map_layers import MapLayer
 from cxrbench.registry import KINDS, Component, Kind
 from cxrbench.task import Task
 from cxrbench.testing import Check, checks_for
@@ -160,6 +161,41 @@ class SoundThresholds:
         return OperatingPoint(float(scores[labels == 1].mean()))
 
 
+class SoundExplainer:
+    """The mean of the layer's maps, above 0."""
+
+    def maps(
+        self, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> np.ndarray:
+        kept: list[Tensor] = []
+        hook = layer.module.register_forward_hook(lambda module, given, output: kept.append(output.clone()))
+        with torch.no_grad():
+            network(*inputs)
+        hook.remove()
+        heat = layer.maps(kept[0]).mean(dim=1, keepdim=True).clamp(min=0)
+        heat = F.interpolate(heat, inputs[0].shape[-2:], mode="nearest")[:, 0]
+        return (heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)).numpy()
+
+
+class SoundSearch:
+    """The member that is best alone."""
+
+    tasks: ClassVar[frozenset[str]] = frozenset({"multilabel", "singlelabel"})
+    rounds: ClassVar[int] = 1
+
+    def search(
+        self, members: Members, fitness: Fitness, seed: int, advance: Callable[[float], None]
+    ) -> FoundEnsemble:
+        alone = np.eye(len(members.scores))
+        values = fitness.whole(alone)
+        advance(float(values.max()))
+        weights = alone[int(values.argmax())]
+        return FoundEnsemble(weights, {"weights": weights.tolist()}, weights[None])
+
+    def combine(self, scores: np.ndarray, state: Mapping[str, Any]) -> np.ndarray:
+        return np.einsum("m,mnc->nc", np.array(state["weights"]), scores)
+
+
 SOUND: list[tuple[Kind, type[Any]]] = [
     ("dataset", SoundDataset),
     ("backbone", SoundBackbone),
@@ -168,6 +204,8 @@ SOUND: list[tuple[Kind, type[Any]]] = [
     ("calibrator", SoundCalibrator),
     ("calibrator", SoundSingleLabelCalibrator),
     ("thresholds", SoundThresholds),
+    ("explainer", SoundExplainer),
+    ("ensemble", SoundSearch),
 ]
 
 
@@ -605,3 +643,85 @@ def test_a_data_set_must_decode_alike_whatever_its_options(tmp_path: Path) -> No
     check.run(component("dataset", Bright), {"brighter": 0}, tmp_path)
     with pytest.raises(AssertionError, match="i00 is decoded otherwise"):
         check.run(component("dataset", Bright), {"brighter": 1}, tmp_path)
+
+
+def changed_maps(change: Callable[..., Any]) -> dict[str, Any]:
+    """Maps of the sound explainer, changed."""
+
+    def maps(
+        self: Any, network: nn.Module, layer: MapLayer, inputs: Sequence[Tensor], classes: Sequence[int]
+    ) -> Any:
+        return change(SoundExplainer().maps(network, layer, inputs, classes), network)
+
+    return {"maps": maps}
+
+
+def frozen(maps: np.ndarray, network: nn.Module) -> np.ndarray:
+    network.requires_grad_(False)
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (lambda maps, network: maps[:, ::4, ::4], "gives_a_map_of_each_image"),
+        (lambda maps, network: maps.astype(np.float64), "gives_a_map_of_each_image"),
+        (lambda maps, network: maps - 0.5, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps * 255, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps * 0, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps / len(maps), "treats_images_alone"),
+        (lambda maps, network: maps * np.float32(random.random()), "repeats_itself"),
+        (frozen, "leaves_the_network_alone"),
+        (lambda maps, network: (network.train(), maps)[1], "leaves_the_network_alone"),
+    ],
+)
+def test_broken_explainers(change: Callable[..., Any], check: str) -> None:
+    assert_fails("explainer", broken(SoundExplainer, **changed_maps(change)), check)
+
+
+def finding(weights: Callable[[Members], np.ndarray], state: Any = None) -> dict[str, Any]:
+    def search(self: Any, members: Members, fitness: Fitness, seed: int, advance: Any) -> FoundEnsemble:
+        found = weights(members)
+        kept = {"weights": np.abs(found).tolist()} if state is None else state(found)
+        return FoundEnsemble(found, kept, found[None])
+
+    return {"search": search}
+
+
+def even(members: Members) -> np.ndarray:
+    return np.full(len(members.scores), 1 / len(members.scores))
+
+
+def drawn(members: Members) -> np.ndarray:
+    return np.random.default_rng().dirichlet(np.ones(len(members.scores)))
+
+
+def shuffled_in_place(members: Members) -> np.ndarray:
+    members.scores[0, :5] = members.scores[0, 5:10]
+    return even(members)
+
+
+def impatient(self: Any, members: Members, fitness: Fitness, seed: int, advance: Any) -> FoundEnsemble:
+    advance(0.0)
+    advance(0.0)
+    return SoundSearch().search(members, fitness, seed, advance)
+
+
+@pytest.mark.parametrize(
+    ("members", "check"),
+    [
+        (finding(lambda members: 2 * even(members)), "gives_weights"),
+        (finding(lambda members: even(members)[:1]), "gives_weights"),
+        ({"combine": lambda self, scores, state: scores.sum(axis=0) + 1}, "takes_any_scale"),
+        ({"combine": lambda self, scores, state: scores[0, :, :1]}, "takes_any_scale"),
+        (finding(lambda members: even(members) / members.scores.std()), "takes_odd_members"),
+        (finding(even, lambda weights: {"weights": weights}), "keeps_a_state_of_json_values"),
+        ({"combine": lambda self, scores, state: scores[0] - scores[0].mean(axis=0)}, "treats_images_alone"),
+        (finding(drawn), "repeats_itself"),
+        ({"search": impatient}, "tells_how_far_it_is"),
+        (finding(shuffled_in_place), "leaves_its_arguments_alone"),
+    ],
+)
+def test_broken_searches(members: dict[str, Any], check: str) -> None:
+    with np.errstate(all="ignore"):
+        assert_fails("ensemble", broken(SoundSearch, **members), check)

@@ -30,6 +30,15 @@ from cxrbench.datasets.nih import Nih
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.decisions.no_finding_exclusive import NoFindingExclusive
 from cxrbench.decisions.none import NoRule
+from cxrbench.ensembles.average import Average
+from cxrbench.ensembles.best_single import BestSingle
+from cxrbench.ensembles.differential_evolution import DifferentialEvolution
+from cxrbench.ensembles.genetic import Genetic
+from cxrbench.ensembles.greedy import Greedy
+from cxrbench.ensembles.logistic import Logistic
+from cxrbench.ensembles.pareto import Pareto
+from cxrbench.ensembles.per_finding import PerFinding
+from cxrbench.explainers.cams import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam
 from cxrbench.heads.dense import DenseHead
 from cxrbench.heads.own import OwnHead
 from cxrbench.heads.transition import TransitionHead
@@ -39,11 +48,14 @@ from cxrbench.interfaces import (
     Calibrator,
     Dataset,
     DecisionRule,
+    EnsembleSearch,
+    Explainer,
     FeatureBackbone,
     Head,
     Loss,
     Preprocessing,
     Resizer,
+    Runtime,
     Sampler,
     TaskDefinition,
     ThresholdStrategy,
@@ -61,6 +73,11 @@ from cxrbench.preprocessing.otsu_mask import OtsuMask
 from cxrbench.registry import KINDS, Kind
 from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.resizers.none import NoResizer
+from cxrbench.runtimes.compiled import Compiled
+from cxrbench.runtimes.cudagraphs import CudaGraphs
+from cxrbench.runtimes.eager import Eager
+from cxrbench.runtimes.onnx_runtime import OnnxRuntime
+from cxrbench.runtimes.tensorrt import TensorRt
 from cxrbench.samplers.fpn_fusion import FpnFusion
 from cxrbench.samplers.limit import Limit
 from cxrbench.samplers.none import NoSampler
@@ -128,7 +145,19 @@ STRATEGIES: tuple[Callable[..., ThresholdStrategy], ...] = (
 TASKS: tuple[Callable[..., TaskDefinition], ...] = (Findings, WithNoFinding, SingleLabel)
 RESIZERS: tuple[Callable[..., Resizer], ...] = (NoResizer, LearnableResizer)
 HEADS: tuple[Callable[..., Head], ...] = (OwnHead, DenseHead, TransitionHead)
+EXPLAINERS: tuple[Callable[..., Explainer], ...] = (GradCam, GradCamPlusPlus, LayerCam, EigenCam, HiResCam)
 RULES: tuple[Callable[..., DecisionRule], ...] = (NoRule, NoFindingExclusive)
+RUNTIMES: tuple[Callable[..., Runtime], ...] = (Eager, Compiled, CudaGraphs, OnnxRuntime, TensorRt)
+SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
+    Average,
+    BestSingle,
+    Genetic,
+    Greedy,
+    DifferentialEvolution,
+    Logistic,
+    PerFinding,
+    Pareto,
+)
 
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
@@ -143,6 +172,9 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "calibrator": CALIBRATORS,
     "thresholds": STRATEGIES,
     "decision": RULES,
+    "runtime": RUNTIMES,
+    "explainer": EXPLAINERS,
+    "ensemble": SEARCHES,
 }
 
 

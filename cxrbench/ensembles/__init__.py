@@ -1,0 +1,1 @@
+"""Searches of ensembles that come along (:class:`cxrbench.interfaces.EnsembleSearch`)."""

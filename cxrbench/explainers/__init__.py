@@ -1,0 +1,1 @@
+"""Explainers: where in an image a network sees a class."""

@@ -1,0 +1,1 @@
+"""Heatmaps against annotated boxes: pairs of image and finding, controls, cut-offs, and the table."""

@@ -1,0 +1,1 @@
+"""Built-in runtimes (:class:`cxrbench.interfaces.Runtime`)."""

@@ -1,0 +1,120 @@
+"""The network of a stored run, as it was trained, and the images of a role as that network sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.architecture import architecture_of
+from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.interfaces import Backbone
+from cxrbench.pixels.images import stored_side
+from cxrbench.predictions import Predictions
+from cxrbench.records import read_record
+from cxrbench.registry import Registry
+from cxrbench.roles import Role
+from cxrbench.specs import RunSpec
+from cxrbench.store import Store
+from cxrbench.task import Task
+from cxrbench.training.batches import Rows
+from cxrbench.training.checkpoint import load_own_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cxrbench.workflow.runs import Workflow
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what is needed to use it.
+
+    Attributes:
+        run_id: of the run.
+        record: its ``run.json``.
+        spec: its settings.
+        backbone: says what the network takes, and how pixels are normalised.
+        task: the classes of its logits.
+        training: the id of its training: what stands for the checkpoint.
+        weights: the checkpoint's file.
+    """
+
+    run_id: str
+    record: dict[str, Any]
+    spec: RunSpec
+    backbone: Backbone
+    task: Task
+    training: str
+    weights: Path
+
+    def network(self, image_size: int | None = None) -> nn.Module:
+        """The network in evaluation mode, on the CPU, built for its own size of images or another.
+
+        Raises:
+            CxrbenchError: its weights do not fit a network for images of this size.
+        """
+        size = image_size or self.spec.image_size
+        network = self.backbone.build(len(self.task.classes), size, False)
+        try:
+            load_own_weights(network, self.weights)
+        except RuntimeError as error:
+            raise CxrbenchError(
+                f"The weights of {self.run_id} do not fit a network for images of {size} px; give "
+                f"--image-size {self.spec.image_size}, as it was trained."
+            ) from error
+        return network.eval()
+
+
+def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
+    """The network of a run; nothing but its records is read yet.
+
+    Args:
+        store: where the run is.
+        registry: where its components are found.
+        run_id: its id, or the beginning or end of it.
+
+    Raises:
+        UsageError: there is no such run, or none with exactly one trained network.
+        CxrbenchError: what it was made from is missing or damaged.
+    """
+    record = read_record(store.find_run(run_id))
+    run_id = record["run_id"]
+    if record.get("source", "network") != "network":
+        raise UsageError(f"{run_id} has no network of its own: it is made of scores or of other runs.")
+    spec = RunSpec.model_validate(record["spec"])
+    if spec.averaged > 1:
+        raise UsageError(
+            f"{run_id} averages {spec.averaged} networks; name a run of one of them (averaged=1)."
+        )
+    predicted = next(each for each in record["artifacts"] if each.startswith("predict/"))
+    task = Predictions.read(store.read(predicted).folder / "predictions.parquet").task
+    training = record["training"].removeprefix("artifacts/")
+    return Trained(
+        run_id,
+        record,
+        spec,
+        architecture_of(spec, registry),
+        task,
+        training,
+        store.read(training).folder / "weights.safetensors",
+    )
+
+
+def rows_of(workflow: Workflow, trained: Trained, role: Role, image_size: int | None = None) -> Rows:
+    """The images of a role as the network sees them, of its own size or another; prepared where need be.
+
+    Raises:
+        CxrbenchError: the data set cannot be read, such as without ``--data-root``.
+    """
+    spec = trained.spec
+    opened = workflow.open(spec)
+    if role == "test" and spec.test_dataset:
+        opened = workflow.open_test(spec, spec.test_dataset, opened.data.task)
+    images = pixels = None
+    if "image" in trained.backbone.inputs:
+        side = stored_side(image_size or spec.image_size, spec.crop)
+        images = opened.images(spec.preprocessing, side)
+        pixels = images.open()
+    rows = Rows.of(opened.data, opened.data.image_ids(role), images, pixels)
+    return rows if spec.patient_data == "own" else rows.with_patients_shuffled()
