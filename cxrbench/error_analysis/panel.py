@@ -97,7 +97,7 @@ class Panel:
         decided = ~np.isnan([member.decisions for member in self.members]).any(axis=0)
         counted: BoolArray = known & decided
         # Of one right class, part of an answer is none.
-        return counted if self.multilabel else np.repeat(counted.all(axis=1)[:, None], counted.shape[1], 1)
+        return counted if self.multilabel else counted & counted.all(axis=1, keepdims=True)
 
     @cached_property
     def wrong(self) -> BoolArray:
@@ -132,8 +132,8 @@ class Panel:
         names, labels, counted = self.classes, self.cohort.labels, self.counted
         decisions = np.stack([member.decisions for member in self.members])
         called = (decisions == 1) & counted
-        images = self._question(IMAGES, self.wrong.any(axis=2), _patterns(called), counted.any(axis=1))
-        asked = [images]
+        wrong_image: BoolArray = np.asarray(self.wrong.any(axis=2))
+        asked = [self._question(IMAGES, wrong_image, _patterns(called), np.asarray(counted.any(axis=1)))]
         if self.multilabel:
             flat = (len(self.members), -1)
             pooled = self._question(
@@ -149,7 +149,7 @@ class Panel:
             else:
                 whom = counted[:, column] & (labels[:, column] == 1)
                 answers = called.argmax(axis=2)
-                asked.append(self._question(name, self.wrong.any(axis=2), answers, whom, left_out=0))
+                asked.append(self._question(name, wrong_image, answers, whom, left_out=0))
         return tuple(asked)
 
     def _question(
@@ -212,7 +212,10 @@ def _require_same(first: StoredRun, other: StoredRun) -> None:
     elif set(ours.index) != set(theirs.index):
         why = _lacking("image", ours.index.tolist(), theirs.index.tolist())
     elif first.task.classes != other.task.classes:
-        why = _lacking("finding", list(ours), list(theirs)) or "their findings are in another order"
+        why = (
+            _lacking("finding", first.task.classes, other.task.classes)
+            or "their findings are in another order"
+        )
     else:
         left, right = first.labels, other.labels
         rows, columns = np.nonzero((left != right) & ~(np.isnan(left) & np.isnan(right)))
@@ -225,7 +228,7 @@ def _require_same(first: StoredRun, other: StoredRun) -> None:
     )
 
 
-def _lacking(what: str, ours: list[str], theirs: list[str]) -> str:
+def _lacking(what: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
     """How many things only one side has, and the first of them."""
     parts = []
     for side, lacking in (("first", set(ours) - set(theirs)), ("second", set(theirs) - set(ours))):

@@ -89,10 +89,10 @@ def _errors(panel: Panel) -> Iterator[tuple[str, FloatArray]]:
     """How wrong each run is about each image, ``[m, n]``, 0..1."""
     counted = panel.counted
     if panel.multilabel:
-        shares = panel.wrong.sum(axis=2) / np.maximum(counted.sum(axis=1), 1)
+        shares: FloatArray = panel.wrong.sum(axis=2) / np.maximum(counted.sum(axis=1), 1)
         yield DECISIONS, shares
     else:
-        yield IMAGES, panel.wrong.any(axis=2).astype(np.float64)
+        yield IMAGES, np.asarray(panel.wrong.any(axis=2), np.float64)
     for column, finding in enumerate(panel.classes):
         yield finding, panel.wrong[:, :, column].astype(np.float64)
 
@@ -143,15 +143,18 @@ def _excess(
         mean = error[side].mean()
         summed = np.bincount(places[side], weights=error[side] - mean, minlength=patients) / side.sum()
         count = float(np.unique(places[side]).size)
-        values.append(np.float64(mean))
-        variances.append(np.float64(count / (count - 1) * (summed**2).sum()))
-        units.append(np.float64(count))
+        values.append(np.asarray(mean))
+        variances.append(np.asarray(count / (count - 1) * (summed**2).sum()))
+        units.append(np.asarray(count))
         of_patients.append(summed[used])
     scale = np.sqrt(np.prod([(each**2).sum() for each in of_patients]))
-    correlation = np.float64(of_patients[0] @ of_patients[1] / scale if scale else 0.0)
-    bounds = [share_bounds(*each, LEVEL) for each in zip(values, variances, units, strict=True)]
+    correlation = np.asarray(of_patients[0] @ of_patients[1] / scale if scale else 0.0)
+    bounds = [
+        share_bounds(value, variance, count_of, LEVEL)
+        for value, variance, count_of in zip(values, variances, units, strict=True)
+    ]
     low, high = difference_bounds((values[0], values[1]), (bounds[0], bounds[1]), correlation)
-    excess, freedom = float(values[0] - values[1]), min(units) - 1
+    excess, freedom = float(values[0] - values[1]), float(min(units)) - 1
     reach = excess - float(low) if excess > 0 else float(high) - excess
     distance = abs(excess) / reach * stats.t.ppf((1 + LEVEL) / 2, freedom) if reach > 0 else np.nan
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +14,7 @@ from cxrbench.comparing.stored import StoredRun
 from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Dataset
 from cxrbench.options import Use, make
+from cxrbench.records import read_record
 from cxrbench.registry import Registry
 from cxrbench.report.page.page import data_uri
 from cxrbench.sources import read_source
@@ -43,8 +44,8 @@ class Thumbnails:
 
     @classmethod
     def of(cls, runs: Sequence[StoredRun], root: Path | None, registry: Registry) -> Thumbnails:
-        """Those of the first run of a network among ``runs``, which all are of one test set."""
-        for run in runs:
+        """Those of the first network among ``runs``, which all are of one test set, and their members."""
+        for run in _with_members(runs):
             if (use := tested_on(run)) is not None:
                 sources = run.sources
                 if root is None and (sources != "").any():
@@ -74,6 +75,17 @@ class Thumbnails:
         file = BytesIO()
         image.save(file, format="JPEG", quality=80)
         return data_uri(file.getvalue(), "image/jpeg")
+
+
+def _with_members(runs: Sequence[StoredRun]) -> Iterator[StoredRun]:
+    """The runs, then those that the ensembles among them are made of, where they are still in the store."""
+    yield from runs
+    for run in runs:
+        for member in run.record.get("members", ()):
+            if member in run.store.run_names():
+                record = read_record(run.store.find_run(member))
+                if record["passport"]["test_ids"] == run.record["passport"]["test_ids"]:
+                    yield StoredRun(run.store, record, run.reader)
 
 
 def tested_on(run: StoredRun) -> Use | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -40,7 +43,7 @@ def overlap_figure(panel: Panel, question: Question, title: str) -> Sheet:
     places = np.arange(len(sets))
     counts = [count for _, count in sets]
     bars.bar(places, counts, width=0.62, color=INK, edgecolor="none")
-    for place, count in zip(places, counts, strict=True):
+    for place, count in enumerate(counts):
         size = 8 if count < 10_000 else 6.5
         bars.text(place, count, f"{count:,}", ha="center", va="bottom", size=size)
     bars.set(xlim=(-0.5, columns - 0.5), xticks=[], ylim=(0, 1.15 * max([1, *counts])), yticks=[])
@@ -128,7 +131,7 @@ def slices_figure(slices: pd.DataFrame, title: str) -> Sheet:
     return sheet
 
 
-def slice_name(row: dict[str, object]) -> str:
+def slice_name(row: Mapping[Any, Any]) -> str:
     """A slice in words, such as ``Mass missed, age 60-79``."""
     of = str(row["of"])
     what = {"decisions": "any error", "images": "any error"}.get(of, f"{shown(of)} missed")

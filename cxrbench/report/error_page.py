@@ -301,13 +301,13 @@ def _label_counts(found: ErrorAnalysis) -> list[dict[str, Any]]:
 
 
 def _of_label(panel: Panel, pictures: Thumbnails, row: dict[Any, Any]) -> dict[str, str]:
-    place = panel.cohort.image_ids.get_loc(row["image_id"])
+    (place,) = panel.cohort.image_ids.get_indexer([row["image_id"]]).tolist()
     column = panel.classes.index(row["finding"])
     if panel.multilabel:
         label = f"{_name(row['finding'])}: labelled {'present' if row['label'] else 'absent'}"
     else:
         label = f"labelled {_name(row['finding'])}, rather {_name(row['suggested'])}"
-    return _picture(panel, pictures, int(place), f"{label}; {_scores(panel, int(place), column)}")
+    return _picture(panel, pictures, place, f"{label}; {_scores(panel, place, column)}")
 
 
 def _hard(panel: Panel, pictures: Thumbnails, row: int) -> dict[str, Any]:

@@ -34,16 +34,23 @@ def scored(tmp_path_factory):
     random = np.random.default_rng(1)
     labels = (random.random((300, 2)) < 0.4).astype(float)
     shared = random.normal(size=labels.shape)
+    ids = np.array([f"{row:03}.png" for row in range(300)])
     corrected = labels.copy()
     corrected[5, 1] = 1 - corrected[5, 1]
     kinds = {"good": (2.0, labels), "bad": (0.3, labels), "third": (1.0, labels), "other": (1.0, corrected)}
     names = {}
     for name, (skill, truth) in kinds.items():
         logits = skill * labels + shared + 0.3 * random.normal(size=labels.shape)
-        np.savez(folder / f"{name}.npz", logits=logits, labels=truth, patients=np.arange(300) // 2)
-    np.savez(folder / "fewer.npz", logits=shared[:200], labels=labels[:200], patients=np.arange(200) // 2)
+        np.savez(folder / f"{name}.npz", logits=logits, labels=truth, patients=np.arange(300) // 2, ids=ids)
+    np.savez(
+        folder / "fewer.npz",
+        logits=shared[:200],
+        labels=labels[:200],
+        patients=np.arange(200) // 2,
+        ids=ids[:200],
+    )
     for name in (*kinds, "fewer"):
-        options = ("--rows-as-ids", "--classes", f"Mass,{SCRIPT}", "--results", folder / "results")
+        options = ("--classes", f"Mass,{SCRIPT}", "--results", folder / "results")
         assert invoke("score", folder / f"{name}.npz", *options, "-q").exit_code == 0
     for path in (folder / "results").glob("runs/*"):
         names[path.name.split("-")[1]] = path.name
@@ -137,8 +144,8 @@ def test_scores_alone_have_no_images_and_it_is_said(open_page, scored, tmp_path)
 def test_runs_of_other_test_sets_are_refused_with_what_differs(scored):
     results, names = scored
     for other, why in (
-        ("fewer", "300 images only the first has, such as"),
-        ("other", "1 labels of 1 images differ"),
+        ("fewer", "100 images only the first has, such as 200.png"),
+        ("other", f"1 labels of 1 images differ; the first is {SCRIPT} of 005.png"),
     ):
         refused = invoke("errors", names["good"], names[other], "--results", results)
         assert refused.exit_code == 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -42,12 +42,13 @@ def test_many_raters_as_fleiss_has_it():
     assert fleiss_kappa(shuffled) == pytest.approx(fleiss_kappa(ratings))
 
 
-@given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 60), st.integers(2, 4))
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(1, 60), st.integers(2, 4))
 def test_cohen_agrees_with_scikit_learn(seed, raters, images, categories):
     ratings = np.random.default_rng(seed).integers(0, categories, (raters, images))
     ours = cohen_kappa(ratings)
     for a in range(raters):
-        for b in range(raters):
+        for b in range(a):
             if len(np.unique(ratings[[a, b]])) > 1:
                 expected = cohen_kappa_score(ratings[a], ratings[b])
                 assert ours[a, b] == pytest.approx(expected, abs=1e-12)
