@@ -301,7 +301,7 @@ def _label_counts(found: ErrorAnalysis) -> list[dict[str, Any]]:
 
 
 def _of_label(panel: Panel, pictures: Thumbnails, row: dict[Any, Any]) -> dict[str, str]:
-    (place,) = panel.cohort.image_ids.get_indexer([row["image_id"]]).tolist()
+    place = panel.cohort.image_ids.tolist().index(row["image_id"])
     column = panel.classes.index(row["finding"])
     if panel.multilabel:
         label = f"{_name(row['finding'])}: labelled {'present' if row['label'] else 'absent'}"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxrbench.error_analysis.analysis import analyse
 from cxrbench.error_analysis.counts import (
     agreement_table,
     confusions_table,
@@ -15,7 +16,9 @@ from cxrbench.error_analysis.images import errors_table, groups, hardest_table
 from cxrbench.error_analysis.label_errors import label_errors_table
 from cxrbench.error_analysis.panel import Member, Panel
 from cxrbench.error_analysis.slices import slices_table
+from cxrbench.error_analysis.thumbnails import Thumbnails
 from cxrbench.evaluation.cohort import Cohort
+from cxrbench.report.error_page import write_errors
 from cxrbench.task import Task
 
 NAN = np.nan
@@ -250,3 +253,22 @@ def test_a_finding_with_one_label_alone_has_no_label_errors():
     labels = np.zeros((20, 1))
     found = label_errors_table(panel("multilabel", ("Mass",), labels, [np.ones((20, 1))]))
     assert found.empty
+
+
+def test_the_page_of_one_right_class_tells_images_and_classes(tmp_path):
+    random = np.random.default_rng(3)
+    truth = random.integers(0, 3, 120)
+    logits = [2 * np.eye(3)[truth] + random.normal(size=(120, 3)) for _ in range(2)]
+    probabilities = [np.exp(each) / np.exp(each).sum(axis=1, keepdims=True) for each in logits]
+    called = [np.eye(3)[each.argmax(axis=1)] for each in probabilities]
+    classes = ("No Finding", "Mass", "Nodule")
+    found = analyse(panel("singlelabel", classes, np.eye(3)[truth], called, probabilities=probabilities))
+    nothing = Thumbnails(None, None, pd.Series(dtype="str"), "No images.")
+    files = write_errors(tmp_path, found, "data", nothing, 2, ("png",))
+    text = files[0].read_text()
+    assert all(path.stat().st_size for path in files)
+    for words in ("whole images", "Each run by class", "No images.", "Missed by A only"):
+        assert words in text
+    assert "all decisions" not in text
+    whole = found.record()["counts"][0]
+    assert whole["all_right"] == (np.argmax(probabilities, axis=2) == truth).all(axis=0).sum()
