@@ -19,6 +19,7 @@ _COMMANDS = {
     "explain": "cxrbench.cli.explain:explain",
     "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
+    "errors": "cxrbench.cli.errors:errors",
     "latency": "cxrbench.cli.latency:latency",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
