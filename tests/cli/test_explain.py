@@ -129,6 +129,7 @@ def test_maps_are_kept_and_not_made_again(results, ids, scored, tmp_path):
     assert added == set()
 
 
+@pytest.mark.slow
 def test_other_maps_for_another_layer_or_explainer(results, ids, scored):
     layers = {}
     for arguments in ([], ["--layer", "layer2"], ["--explainer", "layercam", "--layer", "layer2"]):

@@ -19,6 +19,9 @@ from cxrbench.store import Store
 from cxrbench.workflow import Workflow
 from cxrbench.workflow.trained import rows_of, trained_network
 
+# Each row is measured in a process of its own.
+pytestmark = pytest.mark.slow
+
 QUICK = ("--samples", 30, "--seconds", 0.2)
 KEYS = {
     "run_id",
