@@ -30,6 +30,18 @@ class Use(BaseModel):
         return f"{self.name}:{pairs}" if pairs else self.name
 
 
+def parse_use(option: str, text: str) -> Use:
+    """Read what an option gives that takes one component.
+
+    Raises:
+        UsageError: it names none or several, or as :func:`parse_uses`.
+    """
+    uses = parse_uses(text)
+    if len(uses) != 1:
+        raise UsageError(f"{option} takes one name, not '{text}'.")
+    return uses[0]
+
+
 def parse_uses(text: str) -> list[Use]:
     """Read ``youden,dynamic:min_precision=0.4,step=0.1`` as two uses.
 

@@ -11,7 +11,7 @@ from cxrbench.cli.common import Output, common, complete_components, complete_ru
 from cxrbench.cli.data_options import NAME
 
 if TYPE_CHECKING:
-    from cxrbench.options import Use
+    pass
 
 
 @click.command(
@@ -88,6 +88,7 @@ def ensemble(
     """Combine runs into one, fitted on tune and judged beside the best of them, their average and greedy."""
     registry = output.components().registry
 
+    from cxrbench.options import parse_use
     from cxrbench.records import read_record
     from cxrbench.report.ensemble_table import ensemble_tables
     from cxrbench.store import Store
@@ -100,12 +101,12 @@ def ensemble(
         "combine": combine,
         "folds": folds,
         "seed": seed,
-        "calibrator": None if calibrator is None else _one("--calibrator", calibrator),
-        "thresholds": None if thresholds is None else _one("--thresholds", thresholds),
-        "decision": None if decision is None else _one("--decision", decision),
+        "calibrator": None if calibrator is None else parse_use("--calibrator", calibrator),
+        "thresholds": None if thresholds is None else parse_use("--thresholds", thresholds),
+        "decision": None if decision is None else parse_use("--decision", decision),
         "min_positives": min_positives,
     }
-    request = EnsembleRequest(runs, _one("--search", search), settings)
+    request = EnsembleRequest(runs, parse_use("--search", search), settings)
     job = Ensembling(store, registry, output.reporter).job(request)
     done_before = job.is_done
     record = read_record(job.do())
@@ -114,13 +115,3 @@ def ensemble(
     told = record["ensemble"]
     output.document({"run_id": record["run_id"], "search": record["search"], **told})
     output.show(*ensemble_tables(record))
-
-
-def _one(option: str, text: str) -> Use:
-    from cxrbench.errors import UsageError
-    from cxrbench.options import parse_uses
-
-    uses = parse_uses(text)
-    if len(uses) != 1:
-        raise UsageError(f"{option} takes one name, not {len(uses)}.")
-    return uses[0]

@@ -99,14 +99,10 @@ def explain(
         raise UsageError("Give either --images ID,… or --boxes.")
     registry = output.components().registry
 
-    from cxrbench.options import bind, parse_uses
+    from cxrbench.options import bind, parse_use
 
-    uses = parse_uses(explainer)
-    if len(uses) != 1:
-        raise UsageError(f"--explainer takes one name, not '{explainer}'.")
-    use = uses[0].model_copy(
-        update={"options": bind(registry.find("explainer", uses[0].name), uses[0].options)}
-    )
+    use = parse_use("--explainer", explainer)
+    use = use.model_copy(update={"options": bind(registry.find("explainer", use.name), use.options)})
 
     from cxrbench.records import read_record
     from cxrbench.report.heatmap_page import write_heatmaps

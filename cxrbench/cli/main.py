@@ -20,6 +20,7 @@ _COMMANDS = {
     "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "latency": "cxrbench.cli.latency:latency",
+    "predict": "cxrbench.cli.predict:predict",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",
