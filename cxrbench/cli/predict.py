@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _EPILOG = """
 Example: cxrbench predict nih-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d scans/ --out findings.csv
 
-FILES are PNG, JPEG, TIFF, BMP or DICOM, and folders of them. A file that cannot be read is listed and does not
-stop the others; the exit code is 1 then. Names of patients are never part of the answer. Not for clinical use.
+FILES are PNG, JPEG, TIFF, BMP or DICOM, and folders of them. A file that cannot be read is listed and does
+not stop the others; the exit code is 1 then. Names of patients are never part of the answer.
 """
 
 

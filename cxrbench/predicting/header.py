@@ -115,9 +115,7 @@ def _header(file: Any) -> Header:
     if said and view is None:
         odd.append(Oddity("wrong_view", f"view {_short(said)} is neither PA nor AP"))
     if _text(file, "BurnedInAnnotation") == "YES":
-        odd.append(
-            Oddity("burned_in_annotation", "text is burned into the image, perhaps the patient's name")
-        )
+        odd.append(Oddity("burned_in_annotation", "text is burned into the image, perhaps a name"))
     age = _age(file)
     if math.isnan(age) and _text(file, "PatientAge"):
         odd.append(Oddity("odd_age", "the age is no age of a person"))

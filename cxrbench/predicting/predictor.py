@@ -80,7 +80,7 @@ class Predictor:
         spec, takes_images = trained.spec, "image" in trained.backbone.inputs
         if "patient" in trained.backbone.inputs and spec.patient_data != "own":
             raise UsageError(
-                f"{trained.run_id} was trained with the patient data of others, as a control; name another run."
+                f"{trained.run_id} was trained with patient data of others, as a control; name another run."
             )
         if heatmaps is not None and not takes_images:
             raise UsageError(f"The network of {trained.run_id} sees no images; leave out --heatmaps.")
@@ -175,8 +175,8 @@ class Predictor:
             )
         except torch.OutOfMemoryError as error:
             raise CxrbenchError(
-                f"The device ran out of memory with one image of {spec.image_size} px; free it of other work, "
-                "or give --device cpu."
+                f"The device ran out of memory with one image of {spec.image_size} px; free it of other "
+                "work, or give --device cpu."
             ) from error
         return logits.numpy().astype(np.float64)
 
