@@ -34,7 +34,7 @@ _OPAQUE = 0.55
 
 @dataclass(frozen=True)
 class Heatmaps:
-    """Heatmaps that were asked for.
+    """Heatmaps that are asked for.
 
     Attributes:
         folder: where they are written; made where there is none.
@@ -46,22 +46,47 @@ class Heatmaps:
     explainer: Explainer
     layer: str | None = None
 
+    def of(self, trained: Trained, network: nn.Module, device: torch.device) -> Drawer:
+        """What draws them for a network, which is in evaluation mode on ``device``.
+
+        Raises:
+            UsageError: the network has no such layer, or none that gives maps.
+        """
+        side, channels = trained.spec.image_size, len(trained.backbone.mean)
+        shapes = {"image": (2, channels, side, side), "patient": (2, 3)}
+        generator = torch.Generator().manual_seed(0)
+        probe = [torch.rand(shapes[each], generator=generator).to(device) for each in trained.backbone.inputs]
+        if self.layer is not None:
+            return Drawer(self, trained, network, device, layer_of(network, probe, self.layer))
+        if not (found := named_layers(network, probe)):
+            raise without_maps(trained.run_id)
+        return Drawer(self, trained, network, device, next(iter(found.values())))
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Draws the heatmaps of one network.
+
+    Attributes:
+        asked: which, and where to.
+        trained: the run's.
+        network: in evaluation mode.
+        device: where it is.
+        layer: by which it is explained.
+    """
+
+    asked: Heatmaps
+    trained: Trained
+    network: nn.Module
+    device: torch.device
+    layer: MapLayer
+
     def draw(
-        self,
-        trained: Trained,
-        network: nn.Module,
-        device: torch.device,
-        read: Sequence[ReadImage],
-        rows: Rows,
-        wanted: NDArray[np.bool_],
-        before: int,
+        self, read: Sequence[ReadImage], rows: Rows, wanted: NDArray[np.bool_], before: int
     ) -> list[dict[str, Path]]:
         """Write the maps of images' wanted findings.
 
         Args:
-            trained: the run's.
-            network: in evaluation mode, on ``device``.
-            device: where to compute.
             read: the images.
             rows: the same, as the network sees them.
             wanted: bool ``[n, classes]``.
@@ -69,43 +94,30 @@ class Heatmaps:
 
         Returns:
             For each image its files by finding.
-
-        Raises:
-            UsageError: the network has no such layer, or none that gives maps.
         """
         files: list[dict[str, Path]] = [{} for _ in read]
         places, columns = np.nonzero(wanted)
         if not len(places):
             return files
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.asked.folder.mkdir(parents=True, exist_ok=True)
+        spec = self.trained.spec
         maps = explain.maps_of(
-            self.explainer,
-            network,
-            self._layer(trained, network, device),
-            trained.spec,
-            trained.backbone,
+            self.asked.explainer,
+            self.network,
+            self.layer,
+            spec,
+            self.trained.backbone,
             rows.planned(SamplePlan(places.astype(np.int64), np.zeros(len(places), bool))),
             columns.tolist(),
-            device,
+            self.device,
             Reporter(quiet=True),
         )
         for heat, place, column in zip(maps, places, columns, strict=True):
-            image, finding = read[place], trained.task.classes[column]
-            path = self.folder / f"{_stem(image, before + place + 1)}-{_safe(finding)}.png"
-            _picture(image, heat, trained.spec.image_size, trained.spec.crop).save(path)
+            image, finding = read[place], self.trained.task.classes[column]
+            path = self.asked.folder / f"{_stem(image, before + int(place) + 1)}-{_safe(finding)}.png"
+            _picture(image, heat, spec.image_size, spec.crop).save(path)
             files[place][finding] = path
         return files
-
-    def _layer(self, trained: Trained, network: nn.Module, device: torch.device) -> MapLayer:
-        side, channels = trained.spec.image_size, len(trained.backbone.mean)
-        shapes = {"image": (2, channels, side, side), "patient": (2, 3)}
-        generator = torch.Generator().manual_seed(0)
-        probe = [torch.rand(shapes[each], generator=generator).to(device) for each in trained.backbone.inputs]
-        if self.layer is not None:
-            return layer_of(network, probe, self.layer)
-        if not (found := named_layers(network, probe)):
-            raise without_maps(trained.run_id)
-        return next(iter(found.values()))
 
 
 def _picture(image: ReadImage, heat: NDArray[np.float32], size: int, crop: float) -> Image.Image:

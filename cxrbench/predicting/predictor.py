@@ -21,7 +21,7 @@ from cxrbench.pixels.images import stored_side
 from cxrbench.pixels.preparing import in_parallel
 from cxrbench.predicting.answer import OfFinding, Predicted, PredictedImage
 from cxrbench.predicting.header import Oddity
-from cxrbench.predicting.heatmaps import Heatmaps
+from cxrbench.predicting.heatmaps import Drawer, Heatmaps
 from cxrbench.predicting.patients import Facts, Patients
 from cxrbench.predicting.reading import Failed, Reader, ReadImage
 from cxrbench.registry import Registry
@@ -102,8 +102,10 @@ class Predictor:
         """What the network says of files; those that cannot be read are listed.
 
         Raises:
+            UsageError: heatmaps are asked for, and the network has no such layer.
             CxrbenchError: the device has not the memory for one image.
         """
+        drawer = self.heatmaps and self.heatmaps.of(self.trained, self._network, self.device)
         images: list[PredictedImage] = []
         failed: list[Failed] = []
         with (
@@ -113,7 +115,7 @@ class Predictor:
         ):
             answers = in_parallel(self.reader, files, len(files))
             for read in _in_batches(answers, failed, advance):
-                for answer in self._predicted(read, len(images)):
+                for answer in self._predicted(read, len(images), drawer):
                     (images if isinstance(answer, PredictedImage) else failed).append(answer)  # type: ignore[arg-type]
                 advance(len(read), f"{len(failed)} failed" if failed else "")
         order = {path: place for place, path in enumerate(files)}
@@ -127,7 +129,9 @@ class Predictor:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network.to(self.device)
 
-    def _predicted(self, read: Sequence[ReadImage], before: int) -> Iterator[PredictedImage | Failed]:
+    def _predicted(
+        self, read: Sequence[ReadImage], before: int, drawer: Drawer | None
+    ) -> Iterator[PredictedImage | Failed]:
         facts = [self.patients.of(each.path, each.header) for each in read]
         rows = _rows(read, facts)
         logits = self._logits(rows)
@@ -135,9 +139,9 @@ class Predictor:
         probabilities = self.behind.probabilities(np.where(finite[:, None], logits, 0))
         decisions = self.behind.decisions(probabilities)
         drawn: list[dict[str, Path]] = [{} for _ in read]
-        if self.heatmaps is not None:
+        if drawer is not None:
             wanted = (decisions == 1) & finite[:, None]
-            drawn = self.heatmaps.draw(self.trained, self._network, self.device, read, rows, wanted, before)
+            drawn = drawer.draw(read, rows, wanted, before)
         for place, image in enumerate(read):
             if not finite[place]:
                 yield Failed(image.path, "makes the network give a logit that is not finite")
