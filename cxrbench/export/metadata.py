@@ -38,7 +38,7 @@ def metadata_of(trained: Trained, behind: Deployed) -> dict[str, Any]:
 
 
 def texts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Each entry as text, for formats whose metadata are texts: JSON where it is none, keys ``cxrbench.…``."""
+    """Each entry as text by keys ``cxrbench.…``, for formats that keep texts; JSON where it is none."""
     return {
         f"cxrbench.{name}": value if isinstance(value, str) else json.dumps(value, allow_nan=False)
         for name, value in metadata.items()

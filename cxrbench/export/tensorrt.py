@@ -32,7 +32,7 @@ def write_tensorrt(
     path: Path,
     metadata: Mapping[str, Any],
 ) -> None:
-    """Write ``path`` (``.pt2``) in fp32 for batches of 1 to :data:`LARGEST_BATCH`, and the metadata beside it.
+    """Write ``path`` (``.pt2``) in fp32, for batches of 1 to :data:`LARGEST_BATCH`; metadata lie beside it.
 
     Raises:
         CxrbenchError: the network cannot be exported.

@@ -1,4 +1,7 @@
-"""The model card of an exported network, as Markdown (Mitchell et al., "Model Cards for Model Reporting", 2019)."""
+"""The model card of an exported network, as Markdown.
+
+Mitchell et al., "Model Cards for Model Reporting", 2019, arXiv:1810.03993.
+"""
 
 from __future__ import annotations
 
@@ -109,9 +112,7 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
         elif count:
             limits.append(f"{count:,} patients are in both roles of {pair}: figures are too good.")
     if not record.get("test_dataset"):
-        limits.append(
-            "It was tested on images of the data set that it was trained on; elsewhere it is unproved."
-        )
+        limits.append("It was tested on the data set that it was trained on; elsewhere it is unproved.")
     scarce = [row["finding"] for row in told if row["n_pos"] < 10]
     if scarce:
         limits.append(f"Fewer than 10 test images have {_listed(scarce)}: their figures say little.")
@@ -124,8 +125,8 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
     if missing := record.get("findings_not_in_test"):
         limits.append(f"Predicted, but not tested: {_listed(missing)}.")
     limits.append(
-        "Labels of the data set are its truth here; where these were read from reports, so was what the network "
-        "learnt. Findings beyond the listed ones, other ages, devices and views than the data's are untested."
+        "Labels of the data set are its truth here; where these were read from reports, so was what the "
+        "network learnt. Other findings, ages, devices and views than the data's are untested."
     )
     return limits
 
@@ -166,8 +167,8 @@ def _performance(record: Mapping[str, Any]) -> list[str]:
         for row in record["per_finding"]
     ]
     said = (
-        "On the test images, with 95% intervals over resampled patients; network, calibration and thresholds are "
-        "held fixed. Another seed varies by more. – is undefined."
+        "On the test images, with 95% intervals over resampled patients; network, calibration and thresholds "
+        "are held fixed. Another seed varies by more. – is undefined."
         if intervals
         else "On the test images; an older cxrbench made the run without intervals."
     )
@@ -183,10 +184,7 @@ def _subgroups(record: Mapping[str, Any]) -> list[str]:
             f"{row['attribute']}: {row['group']}",
             row["images"],
             row["patients"],
-            *(
-                _figure(row[key], {"low": row[f"{key}_low"], "high": row[f"{key}_high"]})
-                for _, key in _SUBGROUP
-            ),
+            *(_figure(row[key], _bounds(row, key)) for _, key in _SUBGROUP),
             row["withheld"],
         )
         for row in told
@@ -204,14 +202,13 @@ def _deciding(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[st
     rows = []
     for name, threshold in metadata["thresholds"].items():
         point = points.get(name, {})
-        bounds = {"low": point.get("threshold_low"), "high": point.get("threshold_high")}
-        rows.append((_plain(name), _figure(threshold, bounds), point.get("reason", "")))
+        rows.append((_plain(name), _figure(threshold, _bounds(point, "threshold")), point.get("reason", "")))
     calibration, rule = metadata["calibration"], metadata["decision"]
     return [
         "## From logits to decisions",
-        f"Logits become probabilities by the calibrator `{_text(calibration['name'])}`; a finding is called from "
-        f"its threshold on; the rule for decisions is `{_text(rule['name'])}`. The file carries the calibrator's "
-        "state, all thresholds and how inputs are prepared.",
+        f"Logits become probabilities by the calibrator `{_text(calibration['name'])}`; a finding is called "
+        f"from its threshold on; the rule for decisions is `{_text(rule['name'])}`. The file carries the "
+        "calibrator's state, all thresholds and how inputs are prepared.",
         _table(("finding", "threshold", "note"), rows),
     ]
 
@@ -219,9 +216,13 @@ def _deciding(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[st
 def _files(form: str, files: Sequence[CardFile], gap: float) -> list[str]:
     return [
         f"## Files ({form})",
-        f"Checked by running: of several batch sizes, no logit is more than {gap:.2g} from the network's own.",
+        f"Checked by running: in several batches, no logit is more than {gap:.2g} from the network's own.",
         _table(("file", "bytes", "SHA-256"), [(each.name, f"{each.size:,}", each.sha256) for each in files]),
     ]
+
+
+def _bounds(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {"low": row.get(f"{name}_low"), "high": row.get(f"{name}_high")}
 
 
 def _figure(value: float | None, interval: Mapping[str, Any] | None) -> str:
