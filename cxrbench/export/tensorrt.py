@@ -52,7 +52,8 @@ def write_tensorrt(
     ]
     arguments = compile_arguments(version_of(version("torch-tensorrt")), Wish("fp32"), torch.float32)
     compiled = torch_tensorrt.dynamo.compile(program, arg_inputs=shapes, **arguments)
-    torch_tensorrt.save(compiled, str(path), output_format="exported_program", arg_inputs=list(inputs))
+    # Traced anew with example inputs, versions before 2.14 would fix the batch to theirs.
+    torch_tensorrt.save(compiled, str(path), output_format="exported_program", retrace=False)
     _beside(path).write_text(json.dumps(metadata), encoding="utf-8")
 
 

@@ -112,12 +112,6 @@ def test_a_network_of_patient_data(tmp_path, form):
     assert list(told["metadata"]["inputs"]) == ["patient"]
 
 
-@pytest.mark.gpu
-def test_tensorrt(record, tmp_path):
-    pytest.importorskip("torch_tensorrt", reason="torch-tensorrt is optional")
-    assert export(record, tmp_path, "tensorrt", "--json").json["check"]["max_abs_logit"] < 1e-3
-
-
 def test_what_is_missing_is_said_in_one_line(record, tmp_path, monkeypatch):
     monkeypatch.setattr("cxrbench.export.openvino.find_spec", lambda name: None)
     monkeypatch.setattr("cxrbench.export.onnx_file.find_spec", lambda name: None)
