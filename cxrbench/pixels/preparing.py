@@ -127,24 +127,26 @@ def prepared(preparer: Preparer, images: Sequence[Wanted]) -> Iterator[Found | U
     return in_parallel(preparer, images, sum(bool(image.source) for image in images))
 
 
-def in_parallel(function: Callable[[T], R], items: Sequence[T], files: int) -> Iterator[R]:
+def in_parallel(function: Callable[[T], R], items: Sequence[T], files: int, ahead: int = 0) -> Iterator[R]:
     """What a function makes of items, in their order, ahead of who asks; only a few wait at any time.
 
     Args:
         function: reads and decodes; from :data:`MANY_FILES` on it is sent to other processes.
         items: what it is called with.
         files: how many of them are files.
+        ahead: how many may be done before they are asked for; at least four times the processors.
     """
     count = processors()
+    most_waiting = max(4 * count, ahead)
     if files >= MANY_FILES:
         # Spawned, since a fork would copy locks that threads of this process hold.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, context, _start_process, (function,)) as processes:
-            yield from _in_order(processes, _call, items, 4 * count)
+            yield from _in_order(processes, _call, items, most_waiting)
     else:
         # Two more than processors, which read meanwhile.
         with ThreadPoolExecutor(count + 2) as threads:
-            yield from _in_order(threads, function, items, 4 * count)
+            yield from _in_order(threads, function, items, most_waiting)
 
 
 def _in_order(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
 
 AT_ONCE = 32
-"""Images in a call of the network; as many more are decoded meanwhile."""
+"""Images in a call of the network; as many are decoded meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Predictor:
             deterministic(self.trained.spec.training.deterministic),
             reporter.progress("predicting", len(files)) as advance,
         ):
-            answers = in_parallel(self.reader, files, len(files))
+            answers = in_parallel(self.reader, files, len(files), AT_ONCE)
             for read in _in_batches(answers, failed, advance):
                 for answer in self._predicted(read, len(images), drawer):
                     (images if isinstance(answer, PredictedImage) else failed).append(answer)  # type: ignore[arg-type]
