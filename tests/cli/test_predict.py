@@ -280,7 +280,7 @@ def test_a_network_of_images_assumes_nothing(results, ids, scan):
 
 
 def test_a_network_of_drawn_images_reads_files_as_they_are(tmp_path, scan):
-    done = run(tmp_path, *PIXELS, *JUDGED, backbone=None)
+    done = run(tmp_path, *PIXELS, *JUDGED, backbone=None, dataset="phantom:train_val=60,test=20")
     assert done.exit_code == 0, done.stderr
     run_id = done.json["runs"][0]["run_id"]
     registry, reporter = installed().registry, Reporter(quiet=True)
