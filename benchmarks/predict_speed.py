@@ -1,8 +1,8 @@
 """Whether ``cxrbench predict`` keeps its network busy: files to decisions against the network alone.
 
-Run ``python benchmarks/predict_speed.py``. A network is trained for a moment on drawn 1024 px PNGs in the layout
-of NIH ChestX-ray14; then the same files are predicted from the file on, and the network alone is run on
-batches of their stored pixels, in turns. Images/s of both and the ratio are printed.
+Run ``python benchmarks/predict_speed.py``. A network is trained for a moment on drawn 1024 px PNGs in the
+layout of NIH ChestX-ray14; then the same files are predicted from the file on, and the network alone is run
+on batches of stored pixels, in turns. Images/s of both and the ratio are printed.
 """
 
 from __future__ import annotations

@@ -113,10 +113,10 @@ class Drawer:
             Reporter(quiet=True),
         )
         for heat, place, column in zip(maps, places, columns, strict=True):
-            image, finding = read[place], self.trained.task.classes[column]
+            image, finding = read[int(place)], self.trained.task.classes[column]
             path = self.asked.folder / f"{_stem(image, before + int(place) + 1)}-{_safe(finding)}.png"
             _picture(image, heat, spec.image_size, spec.crop).save(path)
-            files[place][finding] = path
+            files[int(place)][finding] = path
         return files
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from cxrbench.datasets.manifest_csv.columns import SEX, VIEW, Columns, found_columns
 from cxrbench.datasets.tables import ages, known_or_none, read_text_table
@@ -99,7 +100,7 @@ def patients_table(table: Path, files: Sequence[Path]) -> tuple[dict[Path, Facts
         elif path in found:
             raise UsageError(f"The table {table} has {image} more than once; keep one row an image.")
         else:
-            found[path] = Facts(float(age), sex, view)
+            found[path] = Facts(float(age), cast("Sex | None", sex), cast("View | None", view))
     if not found:
         raise UsageError(
             f"None of the {len(rows):,} rows of {table} is of one of the files; its column "

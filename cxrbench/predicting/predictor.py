@@ -34,6 +34,8 @@ from cxrbench.workflow.deployed import Deployed, deployed
 from cxrbench.workflow.trained import Trained, trained_network
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cxrbench.interfaces import FloatArray
 
 AT_ONCE = 32
@@ -105,7 +107,9 @@ class Predictor:
             UsageError: heatmaps are asked for, and the network has no such layer.
             CxrbenchError: the device has not the memory for one image.
         """
-        drawer = self.heatmaps and self.heatmaps.of(self.trained, self._network, self.device)
+        drawer = None
+        if self.heatmaps is not None:
+            drawer = self.heatmaps.of(self.trained, self._network, self.device)
         images: list[PredictedImage] = []
         failed: list[Failed] = []
         with (
@@ -116,7 +120,10 @@ class Predictor:
             answers = in_parallel(self.reader, files, len(files), AT_ONCE)
             for read in _in_batches(answers, failed, advance):
                 for answer in self._predicted(read, len(images), drawer):
-                    (images if isinstance(answer, PredictedImage) else failed).append(answer)  # type: ignore[arg-type]
+                    if isinstance(answer, Failed):
+                        failed.append(answer)
+                    else:
+                        images.append(answer)
                 advance(len(read), f"{len(failed)} failed" if failed else "")
         order = {path: place for place, path in enumerate(files)}
         failed.sort(key=lambda each: order[each.path])
@@ -126,7 +133,7 @@ class Predictor:
     def _network(self) -> nn.Module:
         network = self.trained.network()
         if self.trained.spec.training.channels_last:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = network.to(memory_format=torch.channels_last)
         return network.to(self.device)
 
     def _predicted(
@@ -135,7 +142,7 @@ class Predictor:
         facts = [self.patients.of(each.path, each.header) for each in read]
         rows = _rows(read, facts)
         logits = self._logits(rows)
-        finite = np.isfinite(logits).all(axis=1)
+        finite: NDArray[np.bool_] = np.isfinite(logits).all(axis=1)
         probabilities = self.behind.probabilities(np.where(finite[:, None], logits, 0))
         decisions = self.behind.decisions(probabilities)
         drawn: list[dict[str, Path]] = [{} for _ in read]
