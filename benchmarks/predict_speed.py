@@ -75,7 +75,7 @@ def main() -> None:
     reporter = Reporter(quiet=True)
     with tempfile.TemporaryDirectory() as name:
         root, results = Path(name) / "data", Path(name) / "results"
-        write_nih(root, asked.images, asked.side, films=32)
+        write_nih(root, asked.images, asked.side, films=8)
         run = trained(root, results, asked.backbone, asked.image_size)
         predictor = Predictor.of(
             Store(results, reporter, create=False),

@@ -34,8 +34,6 @@ from cxrbench.workflow.deployed import Deployed, deployed
 from cxrbench.workflow.trained import Trained, trained_network
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from cxrbench.interfaces import FloatArray
 
 AT_ONCE = 32
@@ -142,7 +140,7 @@ class Predictor:
         facts = [self.patients.of(each.path, each.header) for each in read]
         rows = _rows(read, facts)
         logits = self._logits(rows)
-        finite: NDArray[np.bool_] = np.isfinite(logits).all(axis=1)
+        finite = np.asarray(np.isfinite(logits).all(axis=1))
         probabilities = self.behind.probabilities(np.where(finite[:, None], logits, 0))
         decisions = self.behind.decisions(probabilities)
         drawn: list[dict[str, Path]] = [{} for _ in read]
