@@ -30,18 +30,6 @@ class Use(BaseModel):
         return f"{self.name}:{pairs}" if pairs else self.name
 
 
-def parse_use(option: str, text: str) -> Use:
-    """Read what an option gives that takes one component.
-
-    Raises:
-        UsageError: it names none or several, or as :func:`parse_uses`.
-    """
-    uses = parse_uses(text)
-    if len(uses) != 1:
-        raise UsageError(f"{option} takes one name, not '{text}'.")
-    return uses[0]
-
-
 def parse_uses(text: str) -> list[Use]:
     """Read ``youden,dynamic:min_precision=0.4,step=0.1`` as two uses.
 
@@ -69,6 +57,18 @@ def parse_uses(text: str) -> list[Use]:
             raise UsageError(f"'{text}' gives the option '{key}' of {uses[-1].name} twice.")
         uses[-1].options[key] = value
     return uses
+
+
+def parse_use(option: str, text: str) -> Use:
+    """Read the one use that an option of the command line takes.
+
+    Raises:
+        UsageError: it is malformed, or there are several.
+    """
+    uses = parse_uses(text)
+    if len(uses) != 1:
+        raise UsageError(f"{option} takes one name, not {len(uses)}.")
+    return uses[0]
 
 
 def option_model(component: Component) -> type[BaseModel]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from browser import browser, open_page  # noqa: F401  (fixtures of all tests)
 from click.testing import CliRunner
+from reference import reference  # noqa: F401  (likewise)
 
 from cxrbench.cli.main import main
 from cxrbench.grid import cells

@@ -1,5 +1,6 @@
 """The crop is a setting of a run: what is stored, trained on and predicted from follows it."""
 
+import pytest
 from conftest import job_of
 
 from cxrbench.predictions import Predictions
@@ -12,6 +13,7 @@ def logits_on_test(results, job):
     return Predictions.read(folder / "predictions.parquet").table
 
 
+@pytest.mark.slow
 def test_runs_that_see_other_crops_predict_otherwise(tmp_path):
     jobs = [job_of(tmp_path, crop=crop, **NETWORK) for crop in (0.9, 1.0, 0.5)]
     assert [job.images.cache.side for job in jobs] == [36, 36, 64]

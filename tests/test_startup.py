@@ -11,7 +11,19 @@ import pytest
 import cxrbench
 
 ROOT = Path(cxrbench.__file__).parents[1]
-HEAVY = ("jinja2", "matplotlib", "numpy", "optuna", "pandas", "pydantic", "scipy", "sklearn", "timm", "torch")
+HEAVY = (
+    "cleanlab",
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "optuna",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "sklearn",
+    "timm",
+    "torch",
+)
 PROBE = """
 import json, sys
 from cxrbench.cli.main import main

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from cxrbench.cli.common import Output, common, complete_components, complete_runs, results_option
 from cxrbench.cli.data_options import NAME
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(

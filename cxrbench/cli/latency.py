@@ -70,7 +70,12 @@ fp32 by more than --gate allows is reported and never ranked.
 @click.option(
     "--data-root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the data set's files, where it has some.",
+    help="Folder of the files of the runs' data set, where it has some.",
+)
+@click.option(
+    "--test-data-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the files of another data set that the runs were tested on.",
 )
 @device_option
 @results_option
@@ -87,6 +92,7 @@ def latency(
     no_split: bool,
     threads: int | None,
     data_root: Path | None,
+    test_data_root: Path | None,
     device: DeviceName,
     results: Path,
     output: Output,
@@ -101,10 +107,12 @@ def latency(
     from cxrbench.latency.gate import Tolerance
     from cxrbench.latency.request import Effort
     from cxrbench.latency.runs import Asked, measure_runs, sizes_of
+    from cxrbench.records import read_record
     from cxrbench.report.latency_table import latency_tables
     from cxrbench.store import Store
     from cxrbench.training.devices import device_of
     from cxrbench.workflow import Workflow
+    from cxrbench.workflow.trained import roots_of_tests
 
     where = device_of(device)
     asked = Asked(
@@ -116,7 +124,8 @@ def latency(
         threads,
     )
     store = Store(results, output.reporter, create=False)
-    workflow = Workflow(store, registry, output.reporter, where, data_root)
+    roots = roots_of_tests([read_record(store.find_run(run)) for run in runs], test_data_root)
+    workflow = Workflow(store, registry, output.reporter, where, data_root, roots)
     answers, failed = measure_runs(workflow, runs, asked)
     output.document([each.document() for each in answers])
     output.show(*latency_tables(answers))

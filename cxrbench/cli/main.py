@@ -19,6 +19,7 @@ _COMMANDS = {
     "explain": "cxrbench.cli.explain:explain",
     "ensemble": "cxrbench.cli.ensemble:ensemble",
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
+    "errors": "cxrbench.cli.errors:errors",
     "latency": "cxrbench.cli.latency:latency",
     "predict": "cxrbench.cli.predict:predict",
     "export": "cxrbench.cli.export:export",

@@ -174,21 +174,27 @@ def run(
     store = Store(results, output.reporter)
     workflow = Workflow(store, registry, output.reporter, device_of(device), data_root, roots)
     # Runtimes that cannot be had should stop the call before anything is trained.
-    after = _measuring(workflow, runtimes) if runtimes else None
+    after = _measuring(workflow, runtimes, specs) if runtimes else None
     if dry_run:
         _plan(workflow, specs, output)
     else:
         do_cells(workflow, specs, output, after)
 
 
-def _measuring(workflow: Workflow, runtimes: str) -> After:
+def _measuring(workflow: Workflow, runtimes: str, specs: Sequence[RunSpec]) -> After:
     """What measures the latency of runs, where it was not measured before."""
+    from cxrbench.errors import UsageError
     from cxrbench.latency.choice import choices
     from cxrbench.latency.gate import Tolerance
     from cxrbench.latency.request import Effort
     from cxrbench.latency.runs import Asked, measure_runs
     from cxrbench.report.latency_table import latency_tables
 
+    if several := next((spec for spec in specs if spec.averaged > 1), None):
+        raise UsageError(
+            f"--runtimes measures single networks, and {several.label()} averages {several.averaged}; leave "
+            "it out, or run one of them (averaged=1)."
+        )
     device = workflow.device.type
     found = choices(runtimes, ["fp32"], device, workflow.registry)  # type: ignore[arg-type]
     asked = Asked(found, (1,), (), Tolerance(), Effort(), again=False)

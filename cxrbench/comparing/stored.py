@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cxrbench.data import FACTS
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.cohort import Cohort
 from cxrbench.evaluation.replicates import resample
 from cxrbench.evaluation.stored import Evaluation, estimate_of
 from cxrbench.matrices import read_matrix
 from cxrbench.predictions import Predictions
+from cxrbench.stages.evaluate import read_decisions
 from cxrbench.stages.threshold import read_points
 from cxrbench.statistics.bootstrap import Estimate
 from cxrbench.store import Artifact, Store
@@ -71,6 +73,42 @@ class StoredRun:
         return labels
 
     @cached_property
+    def task(self) -> Task:
+        """Its classes, and whether exactly one of them is right."""
+        kind: TaskKind = "singlelabel" if self.record["thresholds"] == "argmax" else "multilabel"
+        return Task(kind, tuple(self.probabilities.columns))
+
+    @cached_property
+    def thresholds(self) -> FloatArray:
+        """The deployed threshold of each class ``[c]``; NaN where there is none."""
+        points = read_points(self._parent("threshold").folder)
+        return np.array([points[name].threshold for name in self.task.classes])
+
+    @cached_property
+    def decisions(self) -> FloatArray:
+        """The deployed decisions ``[n, c]``: 1, 0 or NaN (undecided); of an old run computed anew."""
+        if (self._evaluation.folder / "decisions.parquet").exists():
+            return read_decisions(self._evaluation.folder)
+        return self.task.decide(self.probabilities.to_numpy(np.float64), self.thresholds)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """The test set."""
+        return Cohort(
+            self.task,
+            self.record["passport"]["id"],
+            self.labels,
+            self.patients,
+            self._manifest.loc[self.probabilities.index, list(FACTS)],
+        )
+
+    @cached_property
+    def sources(self) -> pd.Series[str]:
+        """The path of each test image below the data root, by image id; empty for drawn ones."""
+        sources: pd.Series[str] = self._manifest["source"].loc[self.probabilities.index]
+        return sources
+
+    @cached_property
     def patients(self) -> pd.Series[str]:
         """The patient of each test image, by image id."""
         patients: pd.Series[str] = self._manifest["patient_id"].loc[self.probabilities.index]
@@ -82,19 +120,7 @@ class StoredRun:
         evaluation = Evaluation.of(self.store.root, self.record)
         if evaluation is not None:
             return self.record["intervals"], evaluation.replicates
-        kind: TaskKind = "singlelabel" if self.record["thresholds"] == "argmax" else "multilabel"
-        task = Task(kind, tuple(self.probabilities.columns))
-        points = read_points(self._parent("threshold").folder)
-        scores = self.probabilities.to_numpy(np.float64)
-        thresholds = np.array([points[name].threshold for name in task.classes])
-        cohort = Cohort(
-            task,
-            self.record["passport"]["id"],
-            self.labels,
-            self.patients,
-            self._manifest.loc[self.probabilities.index, ["age", "sex", "view"]],
-        )
-        found = resample(cohort, scores, task.decide(scores, thresholds))
+        found = resample(self.cohort, self.probabilities.to_numpy(np.float64), self.decisions)
         return found.intervals(), found.table()
 
     @cached_property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from cxrbench.ensembling.weights import normalised, weighted, weights_state
 from cxrbench.interfaces import FoundEnsemble, TraceRow
@@ -37,8 +37,8 @@ class DifferentialEvolution:
     population: Annotated[int, Ge(1), Le(10_000)] = 15
     generations: Annotated[int, Ge(1), Le(1_000_000)] = 100
     recombination: Annotated[float, Ge(0), Le(1)] = 0.7
-    mutation_low: Annotated[float, Ge(0), Le(2)] = 0.5
-    mutation_high: Annotated[float, Ge(0), Le(2)] = 1.0
+    mutation_low: Annotated[float, Ge(0), Lt(2)] = 0.5
+    mutation_high: Annotated[float, Ge(0), Lt(2)] = 1.0
     tolerance: Annotated[float, Ge(0)] = 1e-5
     seed_uniform: bool = True
 
@@ -74,7 +74,7 @@ class DifferentialEvolution:
             Bounds(np.zeros(count), np.ones(count)),
             maxiter=self.generations,
             popsize=self.population,
-            mutation=(low, high) if low < min(high, 2) else low,
+            mutation=(low, high) if low < high else low,
             recombination=self.recombination,
             tol=self.tolerance,
             atol=0,

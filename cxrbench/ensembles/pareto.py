@@ -16,6 +16,8 @@ from cxrbench.interfaces import FoundEnsemble, FrontPoint, TraceRow
 if TYPE_CHECKING:
     from cxrbench.interfaces import Fitness, FloatArray, Members, State
 
+_MEASURE = "measure all on one machine with cxrbench latency RUN…, or "
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
@@ -24,7 +26,8 @@ class Pareto:
     An ensemble costs what its members cost together whose weight is not 0.
 
     Attributes:
-        cost: what members cost: their parameters, their measured latency, their FLOPs, or 1 each.
+        cost: what members cost: their parameters, their latency (p50 of one image, in ms, measured on one
+            machine), their FLOPs, or 1 each.
         budget: the most that the ensemble that is taken may cost, of the front's best; 0 sets no limit.
         population: weight vectors.
         generations: of them.
@@ -65,7 +68,8 @@ class Pareto:
         if np.isnan(costs).any():
             raise UsageError(
                 f"The {self.cost} of {int(np.isnan(costs).sum())} of {len(costs)} members are not known; "
-                "give pareto another cost: cost=members counts them."
+                f"{_MEASURE if self.cost == 'latency_ms' else ''}give pareto another cost: cost=members "
+                "counts them."
             )
         least, trace = self.least, list[TraceRow]()
 

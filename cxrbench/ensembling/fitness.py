@@ -9,13 +9,13 @@ tells scores apart that differ by 2⁻²² of their size.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from cxrbench.processors import processors
 from cxrbench.statistics.ranking import auc, average_precision
 from cxrbench.statistics.undefined import ratio
 
@@ -58,10 +58,10 @@ class WeightedFitness:
             kind: of the task.
             scores: ``[m, n, c]`` of the members.
             labels: ``[n, c]``; 1, 0 or NaN (unknown), whose images are left out of that class.
-            threads: in which classes are worked on; by default as many as there are processors.
+            threads: in which classes are worked on; by default as many as this process may use processors.
         """
         self.name: FitnessName = name
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or processors()
         self._whole_images: _MostProbable | None = None
         if kind == "singlelabel" and name in ("macro_f1", "accuracy"):
             self._whole_images = _MostProbable(scores, labels)

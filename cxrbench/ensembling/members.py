@@ -29,7 +29,7 @@ class Member:
 
     Attributes:
         store: where it is.
-        record: its ``run.json``.
+        record: its ``run.json``, with its latency where that is asked for.
     """
 
     store: Store
@@ -65,6 +65,7 @@ class Member:
                 f"{self.run_id} is fitted on {found.record['inputs']['role']}, on which its epoch was "
                 "selected too, so that no image is left to search an ensemble on; run it with --tune tune."
             )
+        self.store.log_label_read(role, step, f"join/{self.run_id}", "evaluate")
         return table
 
     @cached_property

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import torch
 
+from cxrbench.processors import processors
+
 PACKAGES = ("cxrbench", "torch", "onnxruntime", "onnxruntime-gpu", "openvino", "torch-tensorrt", "tensorrt")
 """Whose versions a record names, as far as they are installed."""
 
@@ -25,7 +27,7 @@ def host() -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": platform.node(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "system": platform.platform(terse=True),
         "gpu": None,
@@ -136,12 +138,15 @@ def _celsius() -> float | None:
 
 
 def _gpu() -> dict[str, float] | None:
-    """What NVML says of the first device that this process sees; None where it is not installed."""
+    """What NVML says of the first device that this process sees; None where it says nothing."""
     try:
         import pynvml
     except ImportError:
         return None
-    pynvml.nvmlInit()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver of its own, as in some containers
+        return None
     try:
         # By its UUID, since CUDA_VISIBLE_DEVICES renumbers devices for CUDA alone.
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
@@ -155,5 +160,7 @@ def _gpu() -> dict[str, float] | None:
         with suppress(pynvml.NVMLError_NotSupported):
             found["energy_joules"] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
         return found
+    except pynvml.NVMLError:  # a part of a GPU (MIG) has no clocks of its own
+        return None
     finally:
         pynvml.nvmlShutdown()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from cxrbench.interfaces import Engine, Runtime
 from cxrbench.latency import machine
 from cxrbench.latency.measure import Samples, outliers, sample, warm_up
 from cxrbench.latency.percentiles import percentiles
-from cxrbench.latency.request import Request, read_examples, read_rows
+from cxrbench.latency.request import Request, filled, read_examples, read_rows
 from cxrbench.latency.split import Pipeline, split_of
 from cxrbench.options import make
 from cxrbench.plugins import installed
@@ -151,11 +150,6 @@ def _predict(engine: Engine, trained: Trained, request: Request, rows: Rows, pat
         parts.append(engine.run(filled(inputs, size))[:count].float().cpu())
     table = pd.DataFrame(torch.cat(parts).numpy(), index=rows.image_ids, columns=list(trained.task.classes))
     Predictions(trained.task, table).write(path)
-
-
-def filled(inputs: Sequence[torch.Tensor], size: int) -> list[torch.Tensor]:
-    """A batch with its last image repeated until there are ``size``."""
-    return [torch.cat([each, each[-1:].expand(size - len(each), *each.shape[1:])]) for each in inputs]
 
 
 if __name__ == "__main__":

@@ -126,6 +126,11 @@ def read_examples(folder: Path) -> Batches:
     return [[batch[place] for place in sorted(batch)] for _, batch in sorted(batches.items())]
 
 
+def filled(inputs: Sequence[torch.Tensor], size: int) -> list[torch.Tensor]:
+    """A batch with its last image repeated until there are ``size``."""
+    return [torch.cat([each, each[-1:].expand(size - len(each), *each.shape[1:])]) for each in inputs]
+
+
 def write_rows(rows: Rows, folder: Path) -> None:
     """Write what tells of images, and where their pixels are mapped from."""
     ids = np.asarray(rows.image_ids, dtype=str)

@@ -27,6 +27,7 @@ from cxrbench.latency.request import (
     Effort,
     Request,
     Row,
+    filled,
     write_examples,
     write_rows,
 )
@@ -223,8 +224,7 @@ class Session:
             )
             if len(batches) * row.batch_size >= images:
                 break
-            lacking = row.batch_size - len(batch["row"])
-            batches.append([torch.cat([each, *[each[:1]] * lacking]) for each in inputs])
+            batches.append(filled(inputs, row.batch_size))
         return batches
 
     @property

@@ -152,7 +152,7 @@ def localise(
         ),
         layer=layer,
         layers=layers,
-        fitted={name: int((tune.findings == name).sum()) for name in test.names},
+        fitted={name: int((tune.findings == name).sum()) for name in sorted({*tune.names, *test.names})},
         pairs=test,
         found=of_network,
         cutoffs=places[NETWORK],

@@ -54,6 +54,7 @@ def write_ensemble(
         systems=system_rows(name, told),
         differences=difference_rows(told),
         front=[{"cost": point["cost"], "fitness": point["fitness"]} for point in told["front"]],
+        whole_costs=all(float(point["cost"]).is_integer() for point in told["front"]),
         notes=told["notes"],
         head=head,
         seconds=fixed(told["seconds"], 1),

@@ -136,14 +136,16 @@ def _truth(picture: Picture, finding: str) -> str:
 
 
 def _score(picture: Picture, run: OfRun, finding: str) -> tuple[str, str]:
-    """A run's score beside its threshold, and its colour: false alarms vermilion, misses blue."""
+    """A run's score beside its threshold, coloured by its decision: false alarms vermilion, misses blue."""
     probability = float(run.scores.probabilities[finding][picture.image_id])
     threshold = float(run.scores.thresholds[finding])
+    called = float(run.scores.called[finding][picture.image_id])
+    label = picture.labels.get(finding, math.nan)
+    color = VERMILION if (called, label) == (1, 0) else BLUE if (called, label) == (0, 1) else INK
     if not math.isfinite(threshold):
-        return number(probability, 3), INK
-    called, label = probability >= threshold, picture.labels.get(finding, math.nan)
-    color = VERMILION if called and label == 0 else BLUE if not called and label == 1 else INK
-    return f"{number(probability, 3)} {'≥' if called else '<'} {number(threshold, 3)}", color
+        return number(probability, 3), color
+    sign = "≥" if probability >= threshold else "<"
+    return f"{number(probability, 3)} {sign} {number(threshold, 3)}", color
 
 
 def _under(sheet: Sheet, place: int, bottom: float, text: str, color: str) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from cxrbench.files import write_bytes, write_text
 from cxrbench.localisation.scoring import ALL, METRICS
 from cxrbench.report.heatmap_figure import activation_figure, heatmap_figure
-from cxrbench.report.localisation_table import KINDS, SHOWN, sanity_sentence
+from cxrbench.report.localisation_table import KINDS, SHOWN, cutoff_sentence, sanity_sentence
 from cxrbench.report.names import apart, data_of
 from cxrbench.report.page.page import data_uri, fixed, write_page
 from cxrbench.report.sheet import Sheet, house_style
@@ -138,9 +138,8 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
         "layer": run.layer,
         "grid": f"{run.grid[0]} × {run.grid[1]}",
         "pairs": len(found.pairs),
-        "fitted": sum(found.fitted.values()),
+        "cutoffs": cutoff_sentence(found),
         "empty": found.empty,
-        "layers": ", ".join(f"{layer} {fixed(value)}" for layer, value in found.layers.items()),
         "shown": [(name, metric, 3) for metric, name in SHOWN.items()],
         "means": [row(kind, ALL) for kind in KINDS],
         "findings": [row("network", finding) for finding in found.pairs.names],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.localisation.scoring import ALL
+from cxrbench.localisation.scoring import ALL, FIXED_CUTOFF, LEAST
 from cxrbench.localisation.table import CEILING, CONTROLS, NETWORK, Localisation
 from cxrbench.report.page.page import fixed
 
@@ -46,6 +46,7 @@ def localisation_tables(explanation: Explanation) -> list[RenderableType]:
                 _means(run, run.localisation),
                 _findings(run.localisation),
                 _sentence(run.localisation),
+                cutoff_sentence(run.localisation),
             ]
         tables += [sanity_sentence(run)]
     return tables
@@ -102,6 +103,18 @@ def _sentence(found: Localisation) -> str:
         f"{len(surely)} of them with both intervals of the difference above 0."
         + (f" {found.empty} maps are 0 everywhere and count as misses." if found.empty else "")
     )
+
+
+def cutoff_sentence(found: Localisation) -> str:
+    """What cut-offs, and the layer, were chosen on."""
+    boxes = sum(found.fitted.values())
+    if boxes >= LEAST:
+        told = f"Cut-offs were chosen on {boxes:,} annotated findings of other patients, by mean IoU there"
+    else:
+        told = f"{boxes} annotated findings of other patients are too few to choose on: the cut-off is "
+        told += f"{FIXED_CUTOFF:g} of a map's most"
+    values = ", ".join(f"{layer} {fixed(value)}" for layer, value in found.layers.items())
+    return f"{told}{f' (by layer: {values})' if boxes and values else ''}."
 
 
 def sanity_sentence(run: OfRun) -> str:

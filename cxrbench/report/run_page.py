@@ -132,7 +132,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [("run", record["run_id"]), ("seed", str(record.get("seed", "–")))]
-    for name in ("parameters", "flops", "training_seconds", "latency_ms"):
+    for name in ("parameters", "flops", "training_seconds"):
         if record.get(name) is not None:
             facts.append((name.split("_")[0], cost(name, record[name])))
     made = {"scored": "predictions of others", "ensemble": "an ensemble"}

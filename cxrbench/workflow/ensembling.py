@@ -17,6 +17,7 @@ from cxrbench.ensembling.spec import EnsembleSpec
 from cxrbench.errors import UsageError
 from cxrbench.evaluation.cohort import Cohort
 from cxrbench.interfaces import EnsembleSearch
+from cxrbench.leaderboard.latencies import latencies
 from cxrbench.options import Use, bind, make
 from cxrbench.records import read_record
 from cxrbench.registry import Registry
@@ -39,7 +40,7 @@ BASELINES = ("best_single", "average", "greedy")
 """Searches that every ensemble stands beside."""
 
 COSTS = ("parameters", "latency_ms", "flops")
-"""What runs may say that they cost."""
+"""What runs may cost, by what their records say; latency by what was measured of all on one machine."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,20 @@ class Ensembling:
                 component does not fit the task.
         """
         given = {name: value for name, value in request.settings.items() if value is not None}
-        members = [Member(self.store, read_record(self.store.find_run(run))) for run in request.runs]
-        joined = join_members(members, given.get("min_positives", 10))
+        records = [read_record(self.store.find_run(run)) for run in request.runs]
+        if "latency_ms" in request.search.options.values():
+            # Only then: a later measurement would make another ensemble of the same members otherwise.
+            fast = latencies(self.store, records)
+            records = [fast.added_to(record) for record in records]
+        members = [Member(self.store, record) for record in records]
+        joined = join_members(
+            members, given.get("min_positives", EnsembleSpec.model_fields["min_positives"].default)
+        )
         if joined.task.kind == "singlelabel":
             given.setdefault("thresholds", Use(name="argmax"))
         ids = tuple(member.run_id for member in joined.members)
-        given.setdefault("system", f"{request.search.name} of {len(ids)}")
+        if not given.setdefault("system", f"{request.search.name} of {len(ids)}").strip():
+            raise UsageError("An ensemble needs a name; give --name one, or leave it out.")
         spec = EnsembleSpec(members=ids, search=request.search, **given).resolved(self.registry)
         search: EnsembleSearch = make(spec.search, "ensemble", self.registry)
         joined.task.require_fit("ensemble", spec.search.name, search.tasks)

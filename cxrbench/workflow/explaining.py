@@ -17,23 +17,24 @@ from cxrbench.architecture import architecture_of
 from cxrbench.canonical import digest
 from cxrbench.data import Data, Purpose
 from cxrbench.errors import CxrbenchError, UsageError
-from cxrbench.interfaces import Calibrator, Explainer, SamplePlan
+from cxrbench.interfaces import Explainer, SamplePlan
 from cxrbench.localisation.pairs import Pairs, Window, annotated_pairs, pairs_of
 from cxrbench.map_layers import MapLayer, layer_of, named_layers, without_maps
 from cxrbench.options import Use, make
 from cxrbench.roles import ROLES, Role
 from cxrbench.specs import keyed, resolve
-from cxrbench.stages import average, calibrate, explain
-from cxrbench.stages.threshold import read_points
+from cxrbench.stages import average, explain
 from cxrbench.statistics.localisation import rank_correlations
 from cxrbench.store import Step
 from cxrbench.training.batches import Rows
 from cxrbench.training.inference import logits_of
 from cxrbench.training.randomness import derive
 from cxrbench.training.views import central_window
+from cxrbench.workflow.deployed import deployed
 from cxrbench.workflow.job import Job
 from cxrbench.workflow.network import Network
 from cxrbench.workflow.runs import Workflow
+from cxrbench.workflow.trained import require_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,10 +53,13 @@ class Scores:
 
     Attributes:
         probabilities: a row an image, a column a class: those that decisions are made from.
+        called: what is decided of each, by thresholds (or the most probable class) and the run's rule: 1, 0
+            or NaN.
         thresholds: of each class; NaN where it has none.
     """
 
     probabilities: pd.DataFrame
+    called: pd.DataFrame
     thresholds: pd.Series[float]
 
 
@@ -74,10 +78,7 @@ class ExplainedRun:
             CxrbenchError: the data at hand are not the run's, or its checkpoint is gone.
         """
         self.record, self.run_id = record, str(record["run_id"])
-        if record.get("source", "network") != "network":
-            raise UsageError(
-                f"{self.run_id} has no network: its scores were made elsewhere; explain runs of networks."
-            )
+        require_network(record)
         self._workflow, self._store = workflow, workflow.store
         self.spec = resolve(record["spec"], workflow.registry)
         self._backbone = architecture_of(self.spec, workflow.registry)
@@ -277,11 +278,9 @@ class ExplainedRun:
     # Scores ------------------------------------------------------------------------------------------
 
     def scores(self, image_ids: Sequence[str]) -> Scores:
-        """Probabilities of images, calibrated as the run's, and its thresholds."""
-        task, registry = self._opened.data.task, self._workflow.registry
-        calibrator: Calibrator = make(self.spec.calibrator, "calibrator", registry)
-        step = self._job.steps.calibrations[self.spec.calibrator.name]
-        state = calibrate.read_state(self._store.read(step.id).folder)
+        """Probabilities of images, calibrated as the run's, and its thresholds and decisions."""
+        task = self._opened.data.task
+        behind = deployed(self._store, self._workflow.registry, self.record, task)
         tables = []
         for role in dict.fromkeys(map(self.role_of, image_ids)):
             ids = pd.Index([each for each in dict.fromkeys(image_ids) if self.role_of(each) == role])
@@ -294,11 +293,11 @@ class ExplainedRun:
                     ]
                 ),
             )
-            probabilities = calibrate.apply(calibrator, state, task, logits)
-            tables.append(pd.DataFrame(probabilities, ids, list(task.classes)))
-        points = read_points(self._store.folder(f"run/{self.run_id}"))
-        thresholds = {name: points[name].threshold if name in points else np.nan for name in task.classes}
-        return Scores(pd.concat(tables).loc[list(image_ids)], pd.Series(thresholds, dtype="float64"))
+            tables.append(pd.DataFrame(behind.probabilities(logits), ids, list(task.classes)))
+        probabilities = pd.concat(tables).loc[list(image_ids)]
+        decided = behind.decisions(probabilities.to_numpy(np.float64))
+        called = pd.DataFrame(decided, probabilities.index, probabilities.columns)
+        return Scores(probabilities, called, pd.Series(behind.thresholds, list(task.classes)))
 
     def _logits(self, network: nn.Module, rows: Rows) -> FloatArray:
         spec = self.spec

@@ -23,6 +23,7 @@ from cxrbench.store import Store
 from cxrbench.training.randomness import hash_ids
 from cxrbench.workflow.explaining import ExplainedRun, Scores
 from cxrbench.workflow.runs import Workflow
+from cxrbench.workflow.trained import roots_of_tests
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,9 +157,9 @@ class Explanation:
                 scores = run.scores.probabilities.loc[picture.image_id]
                 for name, probability in scores.items():
                     threshold = run.scores.thresholds[str(name)]
-                    known = not np.isnan(threshold)
                     label = picture.labels.get(name, np.nan)
-                    called = bool(probability >= threshold) if known else None
+                    decided = float(run.scores.called[name][picture.image_id])
+                    called = None if np.isnan(decided) else bool(decided)
                     rows.append(
                         (
                             run.run_id,
@@ -203,9 +204,7 @@ def explained(
     """
     runs = []
     for record in records:
-        roots = {}
-        if (root := request.test_data_root) and (test := record.get("spec", {}).get("test_dataset")):
-            roots[str(Use.model_validate(test))] = root
+        roots = roots_of_tests([record], request.test_data_root)
         workflow = Workflow(store, registry, reporter, device, request.data_root, roots)
         runs.append(ExplainedRun(workflow, record))
     _require_known(runs, request)
@@ -314,7 +313,8 @@ def _chosen(scored: _Scored, count: int) -> list[str]:
 
 
 def _no_scores(run: ExplainedRun) -> Scores:
-    return Scores(pd.DataFrame(columns=list(run.classes)), pd.Series(dtype="float64"))
+    nothing = pd.DataFrame(columns=list(run.classes))
+    return Scores(nothing, nothing, pd.Series(dtype="float64"))
 
 
 def _row(labels: pd.DataFrame, image_id: str) -> pd.Series[float]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.architecture import architecture_of
+from cxrbench.canonical import digest
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Backbone
+from cxrbench.options import Use
 from cxrbench.pixels.images import stored_side
 from cxrbench.predictions import Predictions
 from cxrbench.records import read_record
@@ -80,8 +83,7 @@ def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
     """
     record = read_record(store.find_run(run_id))
     run_id = record["run_id"]
-    if record.get("source", "network") != "network":
-        raise UsageError(f"{run_id} has no network of its own: it is made of scores or of other runs.")
+    require_network(record)
     spec = RunSpec.model_validate(record["spec"])
     if spec.averaged > 1:
         raise UsageError(
@@ -101,20 +103,47 @@ def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
     )
 
 
+def require_network(record: Mapping[str, Any]) -> None:
+    """Refuse a run, by its ``run.json``, that was made of predictions.
+
+    Raises:
+        UsageError: it has no network.
+    """
+    if record.get("source", "network") != "network":
+        raise UsageError(
+            f"{record['run_id']} has no network of its own: it is made of scores or of other runs; name a "
+            "run of a network."
+        )
+
+
+def roots_of_tests(records: Iterable[Mapping[str, Any]], root: Path | None) -> dict[str, Path]:
+    """``root`` as the folder of each other data set that stored runs were tested on, by its use."""
+    uses = [record.get("spec", {}).get("test_dataset") for record in records] if root else []
+    return {str(Use.model_validate(use)): root for use in uses if use and root}
+
+
 def rows_of(workflow: Workflow, trained: Trained, role: Role, image_size: int | None = None) -> Rows:
     """The images of a role as the network sees them, of its own size or another; prepared where need be.
 
     Raises:
-        CxrbenchError: the data set cannot be read, such as without ``--data-root``.
+        CxrbenchError: the data set cannot be read, such as without ``--data-root``, or its test images are
+            not those of the run.
     """
     spec = trained.spec
     opened = workflow.open(spec)
     if role == "test" and spec.test_dataset:
         opened = workflow.open_test(spec, spec.test_dataset, opened.data.task)
+    data = opened.data
+    if role == "test" and digest(data.image_ids(role).tolist()) != trained.record["passport"]["test_ids"]:
+        option = "--test-data-root" if spec.test_dataset else "--data-root"
+        raise CxrbenchError(
+            f"The data at hand have other test images than {trained.run_id} was evaluated on; give {option} "
+            "the folder that it was evaluated with."
+        )
     images = pixels = None
     if "image" in trained.backbone.inputs:
         side = stored_side(image_size or spec.image_size, spec.crop)
         images = opened.images(spec.preprocessing, side)
         pixels = images.open()
-    rows = Rows.of(opened.data, opened.data.image_ids(role), images, pixels)
+    rows = Rows.of(data, data.image_ids(role), images, pixels)
     return rows if spec.patient_data == "own" else rows.with_patients_shuffled()

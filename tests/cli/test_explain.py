@@ -129,6 +129,7 @@ def test_maps_are_kept_and_not_made_again(results, ids, scored, tmp_path):
     assert added == set()
 
 
+@pytest.mark.slow
 def test_other_maps_for_another_layer_or_explainer(results, ids, scored):
     layers = {}
     for arguments in ([], ["--layer", "layer2"], ["--explainer", "layercam", "--layer", "layer2"]):
@@ -195,6 +196,22 @@ def test_wrong_requests_are_refused_before_anything_is_written(results, ids, arg
     assert answer.exit_code == 2
     assert said in answer.stderr
     assert not out.exists()
+
+
+def test_what_is_called_is_the_runs_decision_where_no_threshold_makes_it(tmp_path):
+    """Where one class is right, no class has a threshold, and the most probable one is called."""
+    done = run(tmp_path / "results", *PIXELS, "--task", "single_label", "--epochs", 1, backbone=None)
+    assert done.exit_code == 0, done.stderr
+    chosen = list(role_images(tmp_path / "results", "test"))[:3]
+    out = ("--results", tmp_path / "results", "--out", tmp_path / "out", "--json")
+    answer = invoke("explain", done.json["runs"][0]["run_id"], "--images", ",".join(chosen), *out)
+    assert answer.exit_code == 0, answer.stderr
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert set(scores["image_id"]) == set(chosen)
+    assert scores["threshold"].isna().all()
+    for _, rows in scores.groupby("image_id"):
+        assert rows["called"].sum() == 1
+        assert rows["called"].idxmax() == rows["probability"].idxmax()
 
 
 def test_a_network_that_sees_no_images_is_refused(results, ids):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
 from conftest import PIXELS, invoke, run
 
+from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.latencies import latencies
+from cxrbench.plugins import installed
 from cxrbench.predictions import Predictions
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
+from cxrbench.workflow import Workflow
+from cxrbench.workflow.trained import rows_of, trained_network
+
+# Each row is measured in a process of its own.
+pytestmark = pytest.mark.slow
 
 QUICK = ("--samples", 30, "--seconds", 0.2)
 KEYS = {
@@ -134,6 +142,18 @@ def test_the_leaderboard_is_given_the_fastest_that_passed_and_where(measured):
     assert found.added_to({"run_id": "another"}) == {"run_id": "another"}
 
 
+def test_ensembles_can_be_traded_for_measured_latency(measured):
+    pytest.importorskip("pymoo")
+    results, record, _ = measured
+    search = "pareto:cost=latency_ms,population=4,generations=1"
+    answer = invoke(
+        "ensemble", record["run_id"], "--search", search, "--min-positives", 1, "--results", results, "--json"
+    )
+    assert answer.exit_code == 0, answer.stderr
+    fastest = latencies(Store(results, Reporter(quiet=True)), [record]).of_runs[record["run_id"]]
+    assert [point["cost"] for point in answer.json["front"]] == [fastest["latency_ms"]]
+
+
 def test_an_engine_that_fails_the_gate_is_reported_and_not_ranked(trained):
     results, record = trained
     shown = invoke(
@@ -186,6 +206,26 @@ def test_what_is_wrong_is_refused_before_anything_is_measured(trained, arguments
     assert answer.exit_code == 2
     assert part in answer.stderr
     assert sorted(results.glob("latency/*/*")) == before
+
+
+def test_data_with_other_test_images_are_refused_before_anything_is_measured(trained):
+    results, record = trained
+    store, registry = Store(results, Reporter(quiet=True)), installed().registry
+    workflow = Workflow(store, registry, Reporter(quiet=True), torch.device("cpu"), None)
+    network = trained_network(store, registry, record["run_id"])
+    assert len(rows_of(workflow, network, "test")) == record["passport"]["images"]["test"]
+    elsewhere = {**network.record, "passport": {**network.record["passport"], "test_ids": "others"}}
+    with pytest.raises(CxrbenchError, match="other test images than"):
+        rows_of(workflow, replace(network, record=elsewhere), "test")
+
+
+def test_averages_are_refused_before_they_are_trained(tmp_path):
+    answer = run(
+        tmp_path, *PIXELS, "--set", "averaged=2", "--device", "cpu", "--runtimes", "eager", backbone=None
+    )
+    assert answer.exit_code == 2
+    assert "averages 2" in answer.stderr
+    assert not list(tmp_path.glob("artifacts/*/*"))
 
 
 def test_a_run_can_be_followed_by_its_latency_which_is_not_measured_twice(trained):

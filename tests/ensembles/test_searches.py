@@ -12,6 +12,8 @@ from cxrbench.ensembles.per_finding import PerFinding
 from cxrbench.ensembling.fitness import WeightedFitness
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import Members
+from cxrbench.options import bind
+from cxrbench.plugins import installed
 
 SMALL = {"population": 30, "generations": 30, "restarts": 2}
 
@@ -57,6 +59,16 @@ def test_a_planted_optimum_is_found(search):
     result = search.search(members(nothing, nothing[0]), Near(planted), 0, lambda best: None)
     np.testing.assert_allclose(result.weights, planted, atol=0.04)
     assert result.weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.99), (1.9, 0.1), (0.7, 0.7)])
+def test_any_scale_of_mutation_that_can_be_given_is_one_that_can_be_searched_with(ends):
+    low, high = ends
+    search = DifferentialEvolution(generations=2, mutation_low=low, mutation_high=high)
+    result, _ = found(search, *problem([1.0, 0.5, 0.0], rows=200))
+    assert result.weights.sum() == pytest.approx(1)
+    with pytest.raises(UsageError, match="mutation_high"):
+        bind(installed().registry.find("ensemble", "differential_evolution"), {"mutation_high": 2})
 
 
 @pytest.mark.parametrize("search", [Genetic(**SMALL), DifferentialEvolution(generations=20), Greedy()])

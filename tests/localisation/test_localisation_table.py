@@ -18,6 +18,7 @@ from cxrbench.localisation.scoring import (
     summary,
 )
 from cxrbench.localisation.table import LayerMaps, choose_layer, localise
+from cxrbench.report.localisation_table import cutoff_sentence
 
 WHOLE, SIZE = Window(0.0, 1.0), 32
 FINDINGS = ("Mass", "Nodule")
@@ -102,6 +103,21 @@ def test_nothing_of_test_is_fitted_on():
     assert one.cutoffs == other.cutoffs
     cutoffs = [each.table.set_index(["maps", "finding", "metric"])["cutoff"] for each in (one, other)]
     pd.testing.assert_series_equal(*cutoffs)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (20, "Cut-offs were chosen on 40 annotated findings of other patients"),
+        (2, "4 annotated findings of other patients are too few to choose on: the cut-off is 0.7 of"),
+        (0, "0 annotated findings of other patients are too few to choose on"),
+    ],
+)
+def test_what_cutoffs_were_chosen_on_is_told(images, said):
+    tune, test = made(images, 1) if images else made(2, 1).at(np.zeros(4, bool)), made(10, 2)
+    found = located(tune, test, planted(tune), planted(test))
+    assert said in cutoff_sentence(found)
+    assert (set(found.cutoffs.values()) == {CUTOFFS.index(FIXED_CUTOFF)}) == (images < 5)
 
 
 def test_no_network_is_above_the_ceiling_of_its_grid():

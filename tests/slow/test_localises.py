@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-def answer(*arguments: object) -> Any:
-    """What a command of its own process answers."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cxrbench", *map(str, arguments), "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+from reference import command
 
 
 @pytest.mark.slow
-def test_the_trained_reference_beats_random_and_centre(tmp_path: Path) -> None:
-    results = ("--results", tmp_path / "results")
-    (run,) = answer("run", "--backbone", "densenet_fpn", "--thresholds", "dynamic", *results)["runs"]
-    told = answer("explain", run["run_id"], "--boxes", "--show", 0, "--out", tmp_path / "out", *results)
+def test_the_trained_reference_beats_random_and_centre(reference: tuple[Path, Any], tmp_path: Path) -> None:
+    results, trained = reference
+    (run,) = trained["runs"]
+    told = command(results, "explain", run["run_id"], "--boxes", "--show", 0, "--out", tmp_path / "out")
     (explained,) = told["runs"]
     better = explained["localisation"]["better_than_controls"]["iobb_0.25"]
     assert better["controls"] == ["random", "centre"]

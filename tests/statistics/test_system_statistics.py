@@ -88,6 +88,7 @@ def test_seeds_on_other_resamples_are_refused():
         combine_seeds([*seeds_of([0.8]), *seeds_of([0.8], size=10)])
 
 
+@pytest.mark.slow
 def test_intervals_cover_in_a_few_simulated_studies():
     """As ``tests/slow/test_coverage.py``, with bounds that 100 studies allow."""
     design = Design(0.8, 200, 2.0, 80, replicates=200)

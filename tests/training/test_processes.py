@@ -105,6 +105,7 @@ def test_two_processes_train_what_one_does_with_unknown_labels_too(tmp_path):
     require_the_same_training(tmp_path / "together", stdout, alone)
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_images(tmp_path):
     """Batch normalisation sees each process's share alone, so losses are near but not the same."""
     settings = ("--backbone", "timm/test_resnet:drop_rate=0", "--image-size", "32", "--precision", "fp32")

@@ -218,6 +218,7 @@ def test_what_cannot_be_combined_is_refused(files, results, tmp_path):
     assert "of 2 members are not known" in refused("one", "two", search="pareto")
     assert "There is no ensemble 'genetics'" in refused("one", search="genetics")
     assert "cannot take tournament='0'" in refused("one", "two", search="genetic:tournament=0")
+    assert "needs a name" in refused("one", more=("--name", ""))
     too_many = refused("one", "two", more=("--min-positives", "80"))
     assert "Atelectasis" in too_many
     assert "at least 80 of each are needed" in too_many
