@@ -316,14 +316,8 @@ class Data:
         return self._root
 
     def patient_vectors(self, image_ids: pd.Index[str]) -> NDArray[np.float32]:
-        """``[n, 3]``: age / 100 clipped to 0..1, view (PA 0, AP 1), sex (M 0, F 1); .5 where unknown."""
-        rows = self.manifest.loc[image_ids]
-        age = rows["age"].astype("float64").div(100).clip(0, 1)
-        view = rows["view"].map({"PA": 0.0, "AP": 1.0})
-        sex = rows["sex"].map({"M": 0.0, "F": 1.0})
-        return np.column_stack([column.astype("float64").fillna(0.5) for column in (age, view, sex)]).astype(
-            np.float32
-        )
+        """``[n, 3]``, as :func:`patient_vectors` makes them of the manifest."""
+        return patient_vectors(self.manifest.loc[image_ids])
 
     def require_sound(self) -> None:
         """Refuse data with a serious problem, see :meth:`cxrbench.collection.Collection.require_sound`."""
@@ -353,6 +347,20 @@ class Data:
     def _write_labels(self, role: Role, folder: Path) -> None:
         labels = self._collection.labels.loc[self.image_ids(role)]
         write_matrix(labels, folder / "labels.parquet")
+
+
+def patient_vectors(facts: pd.DataFrame) -> NDArray[np.float32]:
+    """``[n, 3]``: age / 100 clipped to 0..1, view (PA 0, AP 1), sex (M 0, F 1); .5 where unknown.
+
+    Args:
+        facts: columns ``age`` in years, ``view`` and ``sex``; NaN or None where unknown.
+    """
+    age = facts["age"].astype("float64").div(100).clip(0, 1)
+    view = facts["view"].map({"PA": 0.0, "AP": 1.0})
+    sex = facts["sex"].map({"M": 0.0, "F": 1.0})
+    return np.column_stack([column.astype("float64").fillna(0.5) for column in (age, view, sex)]).astype(
+        np.float32
+    )
 
 
 def as_dict(column: pd.Series[str]) -> dict[str, Any]:

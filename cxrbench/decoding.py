@@ -40,7 +40,7 @@ def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
     """
     if not content:
         raise DamagedImageError(name, "has zero bytes")
-    if content[_DICOM_MARK] == b"DICM":
+    if is_dicom(content):
         from cxrbench.dicom import grey_dicom
 
         return grey_dicom(content, name)
@@ -62,6 +62,11 @@ def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
     except _BROKEN as error:
         cut = "truncated" in str(error) or isinstance(error, EOFError)
         raise DamagedImageError(name, "is truncated" if cut else f"is damaged ({_short(error)})") from error
+
+
+def is_dicom(content: bytes) -> bool:
+    """Whether a file's content begins as DICOM files do (PS3.10, 7.1)."""
+    return content[_DICOM_MARK] == b"DICM"
 
 
 def _grey(image: Image.Image, name: str) -> NDArray[np.uint8]:

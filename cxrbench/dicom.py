@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,25 @@ def grey_dicom(content: bytes, name: str) -> NDArray[np.uint8]:
         CxrbenchError: pydicom, or what it needs for this file's compression, is not installed.
         DamagedImageError: the file is damaged, too large, or holds colours or several frames.
     """
+    with reading(name):
+        import pydicom
+
+        file = pydicom.dcmread(io.BytesIO(content))
+        grey = str(file.PhotometricInterpretation).startswith("MONOCHROME")
+        if not grey or int(file.get("NumberOfFrames") or 1) > 1:
+            raise DamagedImageError(name, "is a DICOM file of colours or several frames")
+        require_size(int(file.Columns), int(file.Rows), name)
+        return _shown(file, file.pixel_array)
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Say in one sentence what goes wrong where a block reads a DICOM file with pydicom.
+
+    Raises:
+        CxrbenchError: as :func:`grey_dicom`.
+        DamagedImageError: the file is damaged.
+    """
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
@@ -36,17 +57,14 @@ def grey_dicom(content: bytes, name: str) -> NDArray[np.uint8]:
         raise CxrbenchError(
             f"The image {name} is a DICOM file, which pydicom reads; pip install 'cxrbench[dicom]'."
         ) from error
+    # Warnings of values that are not as the standard has them would show these, patients' names among them.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
-        file = pydicom.dcmread(io.BytesIO(content))
-        grey = str(file.PhotometricInterpretation).startswith("MONOCHROME")
-        if not grey or int(file.get("NumberOfFrames") or 1) > 1:
-            raise DamagedImageError(name, "is a DICOM file of colours or several frames")
-        require_size(int(file.Columns), int(file.Rows), name)
-        return _shown(file, file.pixel_array)
+        yield
     except (NotImplementedError, RuntimeError) as error:
         raise CxrbenchError(
             f"The image {name} is compressed in a way that pydicom cannot read here "
-            f"({' '.join(str(error).split())[:100]}); pip install 'pylibjpeg[all]' or unpack it."
+            f"({' '.join(str(error).split())[:100]}); pip install 'cxrbench[dicom]' or unpack it."
         ) from error
     except (InvalidDicomError, *_BROKEN) as error:
         short = " ".join(str(error).split())[:80]

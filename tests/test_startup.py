@@ -61,6 +61,8 @@ def start(*arguments, **environment):
         (["show", "--help"], "RUN"),
         (["tune", "--help"], "Hyperband"),
         (["latency", "--help"], "--runtimes"),
+        (["predict", "--help"], "--heatmaps"),
+        (["export", "--help"], "exported-program"),
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["data", "audit", "--help"], "--write-exclude"),

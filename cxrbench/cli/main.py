@@ -21,6 +21,8 @@ _COMMANDS = {
     "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
     "errors": "cxrbench.cli.errors:errors",
     "latency": "cxrbench.cli.latency:latency",
+    "predict": "cxrbench.cli.predict:predict",
+    "export": "cxrbench.cli.export:export",
     "data": "cxrbench.cli.data:data",
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",

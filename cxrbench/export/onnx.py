@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,7 +27,13 @@ def missing_exporter() -> str:
     return f"{' and '.join(absent)} not installed: {INSTALL}" if absent else ""
 
 
-def export_onnx(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], path: Path) -> None:
+def export_onnx(
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    names: Sequence[str],
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write a network as ONNX, with the weights in the file; its output is called ``logits``.
 
     Args:
@@ -35,6 +41,7 @@ def export_onnx(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[st
         inputs: a batch of what its ``forward`` takes.
         names: of the inputs, such as :attr:`cxrbench.interfaces.Backbone.inputs`.
         path: of the file; weights beyond 2 GB, which ONNX keeps apart, do not occur here.
+        metadata: texts for the model's properties.
 
     Raises:
         CxrbenchError: the exporter is not installed, or cannot export this network.
@@ -64,6 +71,7 @@ def export_onnx(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[st
         raise CxrbenchError(f"The network cannot be exported to ONNX: {reason.rstrip('.')}.") from error
     if program is None:
         raise CxrbenchError("The network cannot be exported to ONNX: the exporter gives no program.")
+    program.model.metadata_props.update(metadata or {})
     program.save(path)
 
 

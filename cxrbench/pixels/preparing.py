@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.pixels.identities import Stamp
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 MANY_FILES = 1000
 """From so many on, processes are worth their start: what holds the interpreter's lock, as some decoders
@@ -121,28 +124,38 @@ def squared(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def prepared(preparer: Preparer, images: Sequence[Wanted]) -> Iterator[Found | Unreadable]:
     """The images in their order; only a few wait at any time, however many there are."""
+    return in_parallel(preparer, images, sum(bool(image.source) for image in images))
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T], files: int, ahead: int = 0) -> Iterator[R]:
+    """What a function makes of items, in their order, ahead of who asks; only a few wait at any time.
+
+    Args:
+        function: reads and decodes; from :data:`MANY_FILES` on it is sent to other processes.
+        items: what it is called with.
+        files: how many of them are files.
+        ahead: how many may be done before they are asked for; at least four times the processors.
+    """
     count = processors()
-    if sum(bool(image.source) for image in images) >= MANY_FILES:
+    most_waiting = max(4 * count, ahead)
+    if files >= MANY_FILES:
         # Spawned, since a fork would copy locks that threads of this process hold.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, context, _start_process, (preparer,)) as processes:
-            yield from _in_order(processes, _prepare, images, 4 * count)
+        with ProcessPoolExecutor(count, context, _start_process, (function,)) as processes:
+            yield from _in_order(processes, _call, items, most_waiting)
     else:
         # Two more than processors, which read meanwhile.
         with ThreadPoolExecutor(count + 2) as threads:
-            yield from _in_order(threads, preparer, images, 4 * count)
+            yield from _in_order(threads, function, items, most_waiting)
 
 
 def _in_order(
-    pool: Executor,
-    prepare: Callable[[Wanted], Found | Unreadable],
-    images: Iterable[Wanted],
-    most_waiting: int,
-) -> Iterator[Found | Unreadable]:
-    waiting: deque[Future[Found | Unreadable]] = deque()
+    pool: Executor, function: Callable[[T], R], items: Iterable[T], most_waiting: int
+) -> Iterator[R]:
+    waiting: deque[Future[R]] = deque()
     try:
-        for image in images:
-            waiting.append(pool.submit(prepare, image))
+        for item in items:
+            waiting.append(pool.submit(function, item))
             if len(waiting) > most_waiting:
                 yield waiting.popleft().result()
         while waiting:
@@ -152,12 +165,12 @@ def _in_order(
             future.cancel()
 
 
-_of_this_process: Preparer
+_of_this_process: Callable[[Any], Any]
 
 
-def _start_process(preparer: Preparer) -> None:
+def _start_process(function: Callable[[Any], Any]) -> None:
     global _of_this_process
-    _of_this_process = preparer
+    _of_this_process = function
     # Interrupted at the keyboard, the process that waits for this one says so and ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -171,5 +184,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(image: Wanted) -> Found | Unreadable:
-    return _of_this_process(image)
+def _call(item: Any) -> Any:
+    return _of_this_process(item)

@@ -67,3 +67,14 @@ def test_tensorrt_proves_fp16_and_tells_its_coverage(trained):
     facts = json.loads((Path(row["record"]) / "record.json").read_text())["facts"]
     assert 0 < facts["coverage"] <= 1
     assert facts["engines"] >= 1
+
+
+@with_tensorrt
+def test_exported_engines_take_batches_of_any_size(trained, tmp_path):
+    results, run_id = trained
+    answer = invoke(
+        *("export", run_id, "--to", "tensorrt", "--out", tmp_path, "--results", results, "--json"),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["check"]["batch_sizes"] == [1, 2, 5]
+    assert answer.json["check"]["max_abs_logit"] < 1e-3

@@ -131,6 +131,14 @@ def test_dynamic_shapes_are_named_as_ours(wheels, version):
         assert f'"{name}"' in source
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_engines_are_saved_and_loaded_by_names_that_there_are(wheels, version):
+    """What :mod:`cxrbench.export.tensorrt` calls."""
+    path = wheels[version] / "_compile.py"
+    assert {"module", "file_path", "output_format", "retrace"} <= named(function(path, "save"))
+    assert "file_path" in named(function(path, "load"))
+
+
 def test_tf32_is_off_unless_it_is_what_is_asked_for():
     for version in ((2, 10), (2, 14)):
         off = {p: compile_arguments(version, Wish(p), None)["disable_tf32"] for p in ("fp32", "tf32", "fp16")}
