@@ -64,7 +64,7 @@ def reading(name: str) -> Iterator[None]:
     except (NotImplementedError, RuntimeError) as error:
         raise CxrbenchError(
             f"The image {name} is compressed in a way that pydicom cannot read here "
-            f"({' '.join(str(error).split())[:100]}); pip install 'cxrbench[dicom]' or unpack it."
+            f"({' '.join(str(error).split())[:100]}); pip install 'cxrbench[dicom-jpeg]' or unpack it."
         ) from error
     except (InvalidDicomError, *_BROKEN) as error:
         short = " ".join(str(error).split())[:80]
