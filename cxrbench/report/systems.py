@@ -39,11 +39,11 @@ def systems_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def group_runs(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """The runs of each system, in the order of their first runs."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    """The runs of each system, in the order of their first runs; one that several cells name counts once."""
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {}
     for record in records:
-        groups.setdefault(canonical_json(_identity(record)), []).append(record)
-    return list(groups.values())
+        groups.setdefault(canonical_json(_identity(record)), {})[record["run_id"]] = record
+    return [list(group.values()) for group in groups.values()]
 
 
 def _spec(record: Mapping[str, Any]) -> dict[str, Any]:

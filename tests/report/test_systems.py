@@ -49,6 +49,11 @@ def test_seeds_of_a_spec_are_one_system_with_mean_and_spread():
     assert math.isnan(f1["sd"])
 
 
+def test_a_run_that_several_cells_name_counts_once():
+    (one,) = systems_of([record(0), record(0), record(1)])
+    assert one["seeds"] == [0, 1]
+
+
 def test_other_settings_and_other_test_sets_are_other_systems():
     records = [record(0), record(1), record(0, thresholds="youden"), record(0, passport="p2")]
     assert [one["seeds"] for one in systems_of(records)] == [[0, 1], [0], [0]]
