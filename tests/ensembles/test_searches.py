@@ -191,9 +191,9 @@ def test_genetic_is_as_good_as_other_searches_of_one_weight_a_member():
     """On 20 problems: within .001 of the best of differential evolution and greedy selection."""
     gaps = []
     for seed in range(20):
-        rng = np.random.default_rng(5000 + seed)
+        rng = np.random.default_rng(1000 + seed)
         quality = rng.uniform(0.4, 1.8, (int(rng.integers(3, 9)), 6))
-        scores, labels = problem(quality, 100 + seed, int(rng.integers(1500, 4000)), 6)
+        scores, labels = problem(quality, seed, int(rng.integers(1500, 4000)), 6)
         values = {}
         for search in (Genetic(), DifferentialEvolution(), Greedy()):
             result, judge = found(search, scores, labels)
