@@ -46,5 +46,19 @@ def selection_options(function: F) -> F:
     return function
 
 
+def run_data_options(function: F) -> F:
+    """Add ``--data-root`` and ``--test-data-root``, the files of data sets that stored runs are of."""
+    for option in (
+        click.option(
+            "--test-data-root",
+            type=_FOLDER,
+            help="Folder of the files of another data set that the runs were tested on.",
+        ),
+        click.option("--data-root", type=_FOLDER, help="Folder of the files of the runs' data set, if any."),
+    ):
+        function = option(function)
+    return function
+
+
 _FILE = click.Path(dir_okay=False)
 _FOLDER = click.Path(file_okay=False, path_type=Path)

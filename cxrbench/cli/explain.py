@@ -15,7 +15,7 @@ from cxrbench.cli.common import (
     device_option,
     results_option,
 )
-from cxrbench.cli.data_options import NAME
+from cxrbench.cli.data_options import NAME, run_data_options
 
 if TYPE_CHECKING:
     from cxrbench.training.devices import DeviceName
@@ -63,16 +63,7 @@ that thresholds were fitted on; those of test are only scored.
     metavar="DIR",
     help="Folder to write into; made where there is none.",
 )
-@click.option(
-    "--data-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the files of the runs' data set.",
-)
-@click.option(
-    "--test-data-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the files of another data set that the runs were tested on.",
-)
+@run_data_options
 @device_option
 @results_option
 @common

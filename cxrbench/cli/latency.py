@@ -15,6 +15,7 @@ from cxrbench.cli.common import (
     device_option,
     results_option,
 )
+from cxrbench.cli.data_options import run_data_options
 
 if TYPE_CHECKING:
     from cxrbench.training.devices import DeviceName
@@ -67,16 +68,7 @@ fp32 by more than --gate allows is reported and never ranked.
 )
 @click.option("--no-split", is_flag=True, help="Do not time requests from file to decisions.")
 @click.option("--threads", type=click.IntRange(1), help="Of the processor.  [default: as torch finds]")
-@click.option(
-    "--data-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the files of the runs' data set, where it has some.",
-)
-@click.option(
-    "--test-data-root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the files of another data set that the runs were tested on.",
-)
+@run_data_options
 @device_option
 @results_option
 @common

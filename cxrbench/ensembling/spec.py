@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxrbench.ensembling.fitness import FitnessName
 from cxrbench.ensembling.scales import Scale
-from cxrbench.options import Use, bind
-from cxrbench.registry import RUN_KINDS, Kind, Registry
-from cxrbench.scores.spec import JUDGING
-from cxrbench.specs import OneUse, keyed
+from cxrbench.judged_spec import JUDGING, described, label, resolved
+from cxrbench.options import Use
+from cxrbench.registry import Kind, Registry
+from cxrbench.specs import OneUse
 
-KINDS_OF_ENSEMBLES: tuple[tuple[str, Kind], ...] = (
-    ("search", "ensemble"),
-    *((kind, kind) for kind in JUDGING),
-)
+KINDS_OF_ENSEMBLES: Mapping[str, Kind] = {"search": "ensemble", **JUDGING}
 """The components that such a run has, by the name of the setting."""
 
 
@@ -56,34 +53,13 @@ class EnsembleSpec(BaseModel):
     min_positives: int = Field(10, ge=0)
 
     def resolved(self, registry: Registry) -> EnsembleSpec:
-        """With every option of its components at its value.
-
-        Raises:
-            UsageError: an unknown name or option, or a value out of range.
-        """
-        uses: dict[str, Use] = {}
-        for name, kind in KINDS_OF_ENSEMBLES:
-            use: Use = getattr(self, name)
-            uses[name] = Use(name=use.name, options=bind(registry.find(kind, use.name), use.options))
-        return self.model_copy(update=uses)
+        """See :func:`cxrbench.judged_spec.resolved`."""
+        return resolved(self, KINDS_OF_ENSEMBLES, registry)
 
     def described(self, registry: Registry) -> dict[str, Any]:
-        """As JSON, with the same names that a run has; what only networks have is None."""
-        return {
-            "source": "ensemble",
-            "system": self.system,
-            **dict.fromkeys(RUN_KINDS),
-            **{name: getattr(self, name).name for name, _ in KINDS_OF_ENSEMBLES},
-            "options": {
-                name: keyed(getattr(self, name), kind, registry)["options"]
-                for name, kind in KINDS_OF_ENSEMBLES
-            },
-            "seed": self.seed,
-            "tune": self.tune,
-            "spec": self.model_dump(mode="json"),
-        }
+        """See :func:`cxrbench.judged_spec.described`."""
+        return described(self, "ensemble", KINDS_OF_ENSEMBLES, registry)
 
     def label(self) -> str:
-        """What names of the run's files start with, so that a person can tell runs apart."""
-        names = ("ensemble", self.system, self.calibrator.name, self.thresholds.name)
-        return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{self.seed}"])
+        """See :func:`cxrbench.judged_spec.label`."""
+        return label(self, "ensemble")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from cxrbench.judged_spec import JUDGING
 from cxrbench.options import Use
 from cxrbench.registry import RUN_KINDS
 from cxrbench.report.systems import SETTINGS_OF_FILES
-from cxrbench.scores.spec import JUDGING
 from cxrbench.specs import RunSpec
 
 _TOLD = (

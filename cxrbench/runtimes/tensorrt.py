@@ -29,7 +29,7 @@ from cxrbench.runtimes.tensorrt_versions import (
     version_of,
 )
 
-INSTALL = "pip install --extra-index-url https://pypi.nvidia.com 'cxrbench[tensorrt]'"
+INSTALL = "pip install 'cxrbench[tensorrt]', with NVIDIA's package index as --extra-index-url"
 """TensorRT's own libraries lie on NVIDIA's index; on PyPI stands what fetches them."""
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cxrbench.options import Use, bind
-from cxrbench.registry import RUN_KINDS, Kind, Registry
-from cxrbench.specs import OneUse, keyed
+from cxrbench.judged_spec import JUDGING, described, label, resolved
+from cxrbench.options import Use
+from cxrbench.registry import Registry
+from cxrbench.specs import OneUse
 
 TuneFrom = Literal["none", "file", "roles", "test_patients"]
-
-JUDGING: tuple[Kind, ...] = ("calibrator", "thresholds", "decision")
-"""The components that such a run has."""
 
 
 class ScoreSpec(BaseModel):
@@ -52,31 +49,13 @@ class ScoreSpec(BaseModel):
     min_positives: int = Field(10, ge=0)
 
     def resolved(self, registry: Registry) -> ScoreSpec:
-        """With every option of its components at its value.
-
-        Raises:
-            UsageError: an unknown name or option, or a value out of range.
-        """
-        uses: dict[str, Use] = {}
-        for kind in JUDGING:
-            use: Use = getattr(self, kind)
-            uses[kind] = Use(name=use.name, options=bind(registry.find(kind, use.name), use.options))
-        return self.model_copy(update=uses)
+        """See :func:`cxrbench.judged_spec.resolved`."""
+        return resolved(self, JUDGING, registry)
 
     def described(self, registry: Registry) -> dict[str, Any]:
-        """As JSON, with the same names that a run has; what only networks have is None."""
-        return {
-            "source": "scored",
-            "system": self.system,
-            **dict.fromkeys(RUN_KINDS),
-            **{kind: getattr(self, kind).name for kind in JUDGING},
-            "options": {kind: keyed(getattr(self, kind), kind, registry)["options"] for kind in JUDGING},
-            "seed": self.seed,
-            "tune": self.tune,
-            "spec": self.model_dump(mode="json"),
-        }
+        """See :func:`cxrbench.judged_spec.described`."""
+        return described(self, "scored", JUDGING, registry)
 
     def label(self) -> str:
-        """What names of the run's files start with, so that a person can tell runs apart."""
-        names = ("scored", self.system, self.calibrator.name, self.thresholds.name)
-        return "-".join([*(re.sub(r"[^\w.]+", "_", name) for name in names), f"s{self.seed}"])
+        """See :func:`cxrbench.judged_spec.label`."""
+        return label(self, "scored")
