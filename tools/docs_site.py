@@ -1,0 +1,48 @@
+"""What MkDocs is told beyond ``mkdocs.yml``: pages made of the code, and pages that lie outside ``docs/``.
+
+Run by ``mkdocs build`` (its ``hooks``). Generated pages are never committed, so that they cannot grow old.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from docpages import commands, kinds
+from mkdocs.structure.files import File, Files
+
+from cxrbench.registry import KINDS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OUTSIDE = ("results/reference/*.md", "results/reference/*.csv", "benchmarks/README.md", "plugins/*/README.md")
+"""Files that belong to the site and lie where they are made."""
+
+LINKS = {
+    "../results/reference/": "results/reference/",
+    "../benchmarks/README.md": "benchmarks/README.md",
+    "../plugins/": "plugins/",
+    "../cxrbench/interfaces.py": "reference/kinds.md",
+}
+"""Links from ``docs/`` to what lies beside it, as they are in the site."""
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are made, and those that lie elsewhere."""
+    made = {
+        "reference/commands.md": commands.page(),
+        "reference/kinds.md": kinds.overview(),
+        **{f"reference/kinds/{kind}.md": kinds.page(kind) for kind in KINDS},
+    }
+    for uri, content in made.items():
+        files.append(File.generated(config, uri, content=content))
+    for path in sorted(each for pattern in OUTSIDE for each in ROOT.glob(pattern)):
+        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead links to where things are in the site."""
+    for there, here in LINKS.items():
+        markdown = markdown.replace(f"]({there}", f"]({here}")
+    return markdown
