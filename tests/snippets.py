@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_STANDS_FOR = {"KIND": "loss"}
+"""Words in capitals that must be one of a few."""
+
 _CODE = re.compile(r"`([^`\n]+)`")
 _CALL = re.compile(r"(^|\s)cxrbench [a-z]")
 
@@ -56,7 +59,7 @@ class Line:
         ours = re.sub(r"[\[\]]", "", ours)
         words = [word.removesuffix("…") for word in shlex.split(ours, comments=True)]
         start = next(n for n, word in enumerate(words) if word == "cxrbench" and "launch" not in words[n:])
-        return [word for word in words[start + 1 :] if word]
+        return [_STANDS_FOR.get(word, word) for word in words[start + 1 :] if word]
 
 
 def blocks(page: Path) -> list[Block]:

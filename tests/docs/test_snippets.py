@@ -1,9 +1,9 @@
 """Whatever the documentation shows can be typed.
 
 Every command line, in blocks and in sentences, is read by the command line itself: commands, options,
-choices, numbers, names of components with their options, recipes. Settings of ``cxrbench run`` are resolved as a
-run would. Blocks of Python are run, those of TOML are read by what reads them. Commands that only look
-something up are run; the two pages for beginners are run whole by ``tests/slow/test_first_pages.py``.
+choices, numbers, names of components with their options, recipes; settings of ``cxrbench run`` are resolved.
+Blocks of Python are run, those of TOML are read by what reads them. Commands that only look something up are
+run; the two pages for beginners are run whole by ``tests/slow/test_first_pages.py``.
 """
 
 import re
@@ -96,7 +96,7 @@ def looks_up(line):
     return bool(_LOOKING_UP & {words[0], " ".join(words[:2])}) and not any(map(str.isupper, words))
 
 
-@pytest.mark.parametrize("line", filter(looks_up, LINES), ids=str)
+@pytest.mark.parametrize("line", list(filter(looks_up, LINES)), ids=str)
 def test_commands_that_look_something_up_are_run(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = invoke(*line.words)

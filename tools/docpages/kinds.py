@@ -64,14 +64,12 @@ def overview() -> str:
     rows = [
         (
             f"[{title(kind)}](kinds/{kind}.md)",
-            code(kind),
-            code(protocol_of(kind).__name__),
             code(hook_of(kind)),
             ", ".join(code(each.name) for each in registry.all(kind)),
         )
         for kind in KINDS
     ]
-    heads = ("kind", "name in commands", "Protocol", "hook", "what comes along")
+    heads = ("kind", "hook", "what comes along")
     return _OVERVIEW + table(heads, rows)
 
 
@@ -200,7 +198,8 @@ def _component(component: Component) -> str:
         for each in describe(component)
     ]
     told = table(("option", "type", "default"), options) if options else "It takes no options.\n"
-    return f"### {component.name}\n\n{component.summary}. Version {component.version}.\n\n{told}"
+    summary = f"{component.summary}. Version {component.version}."
+    return f"### {component.name}\n\n{summary}\n\n{docstring(component.load())}\n{told}"
 
 
 def _code_marks(text: str) -> str:
