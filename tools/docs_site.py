@@ -27,6 +27,24 @@ LINKS = {
 """Links from ``docs/`` to what lies beside it, as they are in the site."""
 
 
+def on_config(config: Any) -> Any:
+    """Fill the part of the navigation that follows from what there is."""
+    section = next(each for each in config.nav if "Extend" in each)
+    section["Extend"] = extending()
+    return config
+
+
+def extending() -> list[Any]:
+    """The pages for authors of plugins: how to, the kinds of component, plugins that come along."""
+    guides = [name for name in ("plugin_tutorial.md", "hooks.md") if (ROOT / "docs" / name).exists()]
+    of_kinds = [{kinds.title(kind): f"reference/kinds/{kind}.md"} for kind in KINDS]
+    plugins = [
+        {path.parent.name: path.relative_to(ROOT).as_posix()}
+        for path in sorted(ROOT.glob("plugins/*/README.md"))
+    ]
+    return [*guides, {"Kinds of component": "reference/kinds.md"}, *of_kinds, *plugins]
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made, and those that lie elsewhere."""
     made = {

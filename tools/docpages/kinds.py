@@ -42,9 +42,10 @@ an entry point of group `cxrbench.v1` names; it is then used by its name, as tho
 
 """
 
-_CHOICES: dict[Kind, str] = {
+_CHOICES: dict[str, str] = {
     "explainer": "`--explainer NAME` of `cxrbench explain` and `cxrbench predict`",
     "ensemble": "`--search NAME` of `cxrbench ensemble`",
+    "metric": "`--fitness NAME` of `cxrbench ensemble`",
     "runtime": "`--runtimes NAME` of `cxrbench latency`",
 }
 """How those are chosen that no run has."""
