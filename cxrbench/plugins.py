@@ -20,7 +20,7 @@ from cxrbench.registry import Component, Kind, Registry
 SLOW_IMPORT_SECONDS = 0.3
 """A plugin that takes longer to import slows every command that lists components; it is warned of."""
 
-_KIND_OF_HOOK: dict[str, Kind] = {
+KIND_OF_HOOK: dict[str, Kind] = {
     "register_datasets": "dataset",
     "register_tasks": "task",
     "register_samplers": "sampler",
@@ -130,7 +130,7 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
     manager.check_pending()
     others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
-    for hook, kind in _KIND_OF_HOOK.items():
+    for hook, kind in KIND_OF_HOOK.items():
         register = _register_into(found, kind, source)
         manager.subset_hook_caller(hook, remove_plugins=others)(register=register)
     trial = Registry()

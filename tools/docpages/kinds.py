@@ -12,7 +12,7 @@ from pathlib import Path
 from cxrbench import hookspecs, interfaces
 from cxrbench.cli.run import run
 from cxrbench.options import describe
-from cxrbench.plugins import _KIND_OF_HOOK, load_plugins
+from cxrbench.plugins import KIND_OF_HOOK, load_plugins
 from cxrbench.registry import KINDS, RUN_KINDS, Component, Kind
 from cxrbench.testing import checks_for
 from docpages.markdown import code, docstring, table
@@ -76,7 +76,7 @@ def overview() -> str:
 
 def hook_of(kind: Kind) -> str:
     """The hook that registers components of a kind."""
-    return next(hook for hook, each in _KIND_OF_HOOK.items() if each == kind)
+    return next(hook for hook, each in KIND_OF_HOOK.items() if each == kind)
 
 
 def protocol_of(kind: Kind) -> type:
