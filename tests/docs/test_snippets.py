@@ -14,6 +14,7 @@ import pytest
 from conftest import invoke
 from snippets import PAGES, blocks, command_lines, parsed
 
+from cxrbench.cli.run import _AXES as AXES
 from cxrbench.datasets.manifest_csv.columns import read_column_map
 from cxrbench.grid import cells, parse_axis
 from cxrbench.options import bind, parse_uses
@@ -37,7 +38,8 @@ _KINDS = {kind: kind for kind in KINDS} | {
 _OTHERS = {"auto", "none", "NAME"}
 """What those options take besides names."""
 
-_OF_PLUGINS = {"openvino"}
+_OF_PLUGINS = {"openvino", "spec90"}
+"""Components of packages that are not installed here."""
 
 _LOOKING_UP = {"list", "recipes", "plugins list", "completion"}
 """Commands that are run where the documentation shows them."""
@@ -71,22 +73,19 @@ def test_every_command_line_is_understood(line):
     for text in [recipes] if isinstance(recipes, str) else recipes or ():
         for name in text.split(","):
             assert name in names() or name.isupper() or name.endswith(".toml")
-    if context and command.name == "run" and not context.params["config"] and not recipes:
+    if command.name != "run" or context is None or any(name in line.text for name in _OF_PLUGINS):
+        return
+    if not context.params["config"] and not recipes:
         settings_of(context.params)
 
 
 def settings_of(given):
     """What ``cxrbench run`` makes of its options before it opens any data."""
-    taken = {"data_root", "test_data_roots", "settings", "config", "device", "recipes", "results"}
-    flags = {"smoke", "full_size", "runtimes", "dry_run", "as_json", "quiet", "debug"}
-    shared = {name: given[name] for name in ("dataset", "exclude", "labels") if given[name] is not None}
-    if "csv:config" in (given["dataset"] or "") or "FILE" in (given["weights"] or ()):
+    if "csv:config" in (given["dataset"] or "") or "FILE" in given["weights"]:
         return
-    axes = {
-        name: parse_axis(name, texts)
-        for name, texts in given.items()
-        if name not in taken | flags | {"dataset", "exclude", "labels"}
-    }
+    shared = {name: given[name] for name in ("dataset", "exclude", "labels") if given[name] is not None}
+    names = [name.replace("-", "_") for name in AXES]
+    axes = {name: parse_axis(name, given[name]) for name in names}
     assert cells(shared, axes, given["settings"], REGISTRY)
 
 
@@ -115,6 +114,9 @@ def test_toml_is_taken_by_what_reads_it(block, tmp_path):
     path = tmp_path / "block.toml"
     path.write_text(block.text, encoding="utf-8")
     given = tomllib.loads(block.text)
+    if "project" in given:
+        assert "cxrbench.v1" in given["project"]["entry-points"]
+        return
     if "columns" in given:
         assert read_column_map(path).findings
         return
