@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from cxrbench.processors import processors
 from cxrbench.statistics.ranking import auc, average_precision
@@ -62,6 +63,7 @@ class WeightedFitness:
         """
         self.name: FitnessName = name
         self._threads = threads or processors()
+        self._pools = ThreadpoolController()
         self._whole_images: _MostProbable | None = None
         if kind == "singlelabel" and name in ("macro_f1", "accuracy"):
             self._whole_images = _MostProbable(scores, labels)
@@ -98,11 +100,13 @@ class WeightedFitness:
             return np.concatenate(parts)
 
         columns = range(len(self._classes))
-        if self._threads == 1:
-            return np.stack([of(column) for column in columns], axis=1)
-        # Each class is one thread's: what is found does not depend on how many there are.
-        with ThreadPoolExecutor(self._threads) as threads:
-            return np.stack(list(threads.map(of, columns)), axis=1)
+        # BLAS is to add no threads of its own: for products this small, they mostly wait for one another.
+        with self._pools.limit(limits=1, user_api="blas"):
+            if self._threads == 1:
+                return np.stack([of(column) for column in columns], axis=1)
+            # Each class is one thread's: what is found does not depend on how many there are.
+            with ThreadPoolExecutor(self._threads) as threads:
+                return np.stack(list(threads.map(of, columns)), axis=1)
 
 
 class _Class:
