@@ -13,33 +13,37 @@ import argparse
 import json
 import subprocess
 import sys
-import tomllib
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cxrbench.grid import cells, different
+from cxrbench.plugins import installed
+from cxrbench.recipes.suite import runs_of
 from cxrbench.report.names import apart
+from cxrbench.specs import read_config
 
 SUITE = Path(__file__).parent / "suites" / "literature.toml"
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
 
 
-def runs_of(recipe: str, results: Path) -> list[dict[str, Any]]:
-    """The records of a recipe's cells."""
-    line = (
-        sys.executable,
-        "-m",
-        "cxrbench",
-        "run",
-        "--config",
-        SUITE,
-        "--recipe",
-        recipe,
-        "--results",
-        results,
-    )
-    done = subprocess.run([*map(str, line), "--json"], check=True, stdout=subprocess.PIPE, text=True)
+def cells_of_recipes() -> dict[str, int]:
+    """How many runs each recipe of the suite is, in order."""
+    suite = read_config(SUITE)
+    registry = installed().registry
+    return {
+        name: len(different(cells(given, {}, (), registry)))
+        for name in suite["recipe"]
+        for given in runs_of(suite, [name], as_published=False)
+    }
+
+
+def runs_in(results: Path) -> list[dict[str, Any]]:
+    """The records of all runs of the suite, in order; one that fails ends the call."""
+    line = (sys.executable, "-m", "cxrbench", "run", "--config", SUITE, "--results", results, "--json")
+    done = subprocess.run([*map(str, line)], check=True, stdout=subprocess.PIPE, text=True)
     runs: list[dict[str, Any]] = json.loads(done.stdout)["runs"]
     return runs
 
@@ -84,7 +88,11 @@ def as_markdown(found: pd.DataFrame) -> str:
         "|---|---|---|---:|---:|---|---:|---:|---|",
     ]
     for row in found.to_dict("records"):
-        interval = f"[{row['macro_auc_low']:.3f}, {row['macro_auc_high']:.3f}]"
+        interval = (
+            ""
+            if pd.isna(row["macro_auc_low"])
+            else f"[{row['macro_auc_low']:.3f}, {row['macro_auc_high']:.3f}]"
+        )
         parameters = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,.0f}"
         trained = "" if pd.isna(row["training_seconds"]) else f"{row['training_seconds']:.0f}"
         ranked = f"no: {row['sanity']}" if row["sanity"] else "yes"
@@ -103,8 +111,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="the store")
     parser.add_argument("--write", action="store_true", help="write the reference table")
     arguments = parser.parse_args()
-    recipes = tomllib.loads(SUITE.read_text(encoding="utf-8"))["recipe"]
-    found = pd.DataFrame([row for name in recipes for row in rows_of(name, runs_of(name, arguments.results))])
+    runs = iter(runs_in(arguments.results))
+    rows = [
+        row for name, count in cells_of_recipes().items() for row in rows_of(name, list(islice(runs, count)))
+    ]
+    found = pd.DataFrame(rows)
     if not arguments.write:
         print(as_markdown(found))
         return
