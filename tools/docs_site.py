@@ -5,6 +5,7 @@ Run by ``mkdocs build`` (its ``hooks``). Generated pages are never committed, so
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,11 @@ def on_files(files: Files, config: Any) -> Files:
     for path in sorted(each for pattern in OUTSIDE for each in ROOT.glob(pattern)):
         files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Mark code that is short enough to stand on one line."""
+    return re.sub(r"<code>([^<]{1,40})</code>", r'<code class="short">\1</code>', html)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
