@@ -153,7 +153,9 @@ def _alone(manager: pluggy.PluginManager, hook: str, module: object, **values: A
 @functools.cache
 def installed() -> Plugins:
     """The components of cxrbench itself and of every installed plugin; read once a process."""
-    return load_plugins(point for point in entry_points() if point.group.startswith("cxrbench."))
+    found = entry_points()
+    groups = sorted(group for group in found.groups if group.startswith("cxrbench."))
+    return load_plugins(point for group in groups for point in found.select(group=group))
 
 
 def load_plugins(points: Iterable[EntryPoint]) -> Plugins:

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from cxrbench.commands import BUILT_IN, PluginCommand, package_of, plugin_commands
+from cxrbench.commands import BUILT_IN, GROUP, PluginCommand, package_of, plugin_commands
 from cxrbench.reporter import Reporter
 
 
@@ -17,7 +17,7 @@ def extra_commands() -> dict[str, click.Command]:
     # Not at the top: who looks for a command of cxrbench does not look through all packages.
     from importlib.metadata import entry_points
 
-    found = plugin_commands(entry_points())
+    found = plugin_commands(entry_points(group=GROUP))
     return {command.name: DeferredCommand(command) for command in found if command.name not in BUILT_IN}
 
 

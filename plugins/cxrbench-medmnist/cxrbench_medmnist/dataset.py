@@ -147,7 +147,7 @@ class MedMnist:
         fits = (labels.shape, images.shape) == expected and images.dtype == np.uint8
         if not (fits and labels.dtype.kind in "iub" and np.isin(labels, (0, 1)).all()):
             raise CxrbenchError(
-                f"{path} has labels {list(labels.shape)} of images {list(images.shape)} in {split}, not those "
-                f"of medmnist/{self.name}:size={self.size}; download it again."
+                f"{path} has labels {list(labels.shape)} of images {list(images.shape)} in {split}, not "
+                f"those of medmnist/{self.name}:size={self.size}; download it again."
             )
         return labels
