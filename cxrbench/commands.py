@@ -11,7 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Takes longer to import than all else that help needs.
+    from importlib.metadata import EntryPoint
 
 GROUP = "cxrbench.commands.v1"
 """Ends in the major version of the plugin surface, as :data:`cxrbench.hookspecs.ENTRY_POINT_GROUP` does."""

@@ -74,9 +74,8 @@ class MedMnist:
         return f"{self.name}.npz" if self.size == 28 else f"{self.name}_{self.size}.npz"
 
     def recommend(self) -> Mapping[str, object]:
-        """The whole image at its own size, from random weights where that is small."""
-        weights = "none" if self.size == 28 else "imagenet"
-        return {"image_size": self.size, "crop": 1.0, "weights": weights, "batch_size": 128}
+        """The whole image at its own size; that of 28 px enlarged, as networks halve it five times."""
+        return {"image_size": max(self.size, 64), "crop": 1.0, "weights": "imagenet", "batch_size": 128}
 
     def read(self, root: Path | None) -> Collection:
         """Read labels, and how many images there are; images themselves are not.
