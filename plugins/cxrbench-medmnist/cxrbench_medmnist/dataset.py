@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
@@ -53,20 +53,24 @@ class MedMnist:
 
     Attributes:
         name: as MedMNIST spells it: ``chestmnist``.
-        size: side of the images in pixels, which names the file: ``chestmnist.npz``, ``chestmnist_64.npz``.
+        size: side of the images in pixels, 28, 64, 128 or 224, which names the file: ``chestmnist.npz``,
+            ``chestmnist_64.npz``.
 
     Raises:
-        UsageError: there is no such set.
+        UsageError: there is no such set, or none of that size.
     """
 
     name: str
-    size: Literal[28, 64, 128, 224] = 28
+    size: int = 28
 
     def __post_init__(self) -> None:
         if self.name not in SETS:
             near = difflib.get_close_matches(self.name, SETS, n=1)
             hint = f"did you mean medmnist/{near[0]}?" if near else f"there are {', '.join(SETS)}."
             raise UsageError(f"There are no chest radiographs in MedMNIST's '{self.name}'; {hint}")
+        if self.size not in _SIDES.values():
+            sides = ", ".join(map(str, _SIDES.values()))
+            raise UsageError(f"medmnist/{self.name} has no images of {self.size} px; there are {sides}.")
 
     @property
     def file(self) -> str:

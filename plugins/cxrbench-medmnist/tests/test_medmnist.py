@@ -25,10 +25,11 @@ COUNTS = {"train": 240, "val": 40, "test": 90}
 
 def arrays(classes=14, size=28, dtype=np.uint8, counts=COUNTS):
     """What ``chestmnist.npz`` holds, of few images: a finding is a bright row of the image."""
-    draw, found = np.random.default_rng(0), {}
+    # Labels do not depend on the size, as in MedMNIST.
+    draw, draw_images, found = np.random.default_rng(0), np.random.default_rng(1), {}
     for split, count in counts.items():
         labels = (draw.random((count, classes)) < 0.3).astype(dtype)
-        images = draw.integers(0, 90, (count, size, size), dtype=np.uint8)
+        images = draw_images.integers(0, 90, (count, size, size), dtype=np.uint8)
         step = size // classes
         for image, row in zip(images, labels, strict=True):
             for place in np.flatnonzero(row):
@@ -96,6 +97,8 @@ def test_a_file_of_an_image_is_decoded_too(tmp_path):
 def test_what_is_wrong_with_a_file_is_said(root):
     with pytest.raises(UsageError, match="did you mean medmnist/chestmnist"):
         MedMnist(name="chestmnst")
+    with pytest.raises(UsageError, match="no images of 100 px; there are 28, 64, 128, 224"):
+        MedMnist(name="chestmnist", size=100)
     with pytest.raises(UsageError, match=r"needs --data-root DIR, the folder of chestmnist\.npz"):
         MedMnist(name="chestmnist").read(None)
     with pytest.raises(CxrbenchError, match=r"chestmnist_128.npz; download it"):
