@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal, TypeVar
 
 import pluggy
@@ -153,9 +153,7 @@ def _alone(manager: pluggy.PluginManager, hook: str, module: object, **values: A
 @functools.cache
 def installed() -> Plugins:
     """The components of cxrbench itself and of every installed plugin; read once a process."""
-    found = entry_points()
-    groups = sorted(group for group in found.groups if group.startswith("cxrbench."))
-    return load_plugins(point for group in groups for point in found.select(group=group))
+    return load_plugins(commands.installed_points())
 
 
 def load_plugins(points: Iterable[EntryPoint]) -> Plugins:
