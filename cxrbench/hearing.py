@@ -54,11 +54,14 @@ def answers(
         values: the hook's arguments.
     """
     for listener in installed().listeners(hook):
-        given = copy.deepcopy(values)
-        answer = guarded(lambda call=listener.call, given=given: made(call(**given)))  # type: ignore[misc]
+        answer = guarded(partial(_answer, made, listener.call, copy.deepcopy(values)))
         if isinstance(answer, Raised):
             _warn(hook, listener.plugin, answer, "is left out there", reporter, traces)
         yield listener.plugin, answer
+
+
+def _answer(made: Callable[[Any], T], call: Callable[..., Any], values: dict[str, Any]) -> T:
+    return made(call(**values))
 
 
 def _warn(hook: str, plugin: Plugin, raised: Raised, then: str, reporter: Reporter, traces: Path) -> None:
