@@ -16,6 +16,7 @@ from cxrbench.leaderboard.ranking import NULL_NAMES
 from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_told
 from cxrbench.report.names import data_of, system
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
+from cxrbench.report.plugin_sections import plugin_sections
 
 if TYPE_CHECKING:
     from cxrbench.store import Store
@@ -127,6 +128,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
         "optimism": _optimism(record.get("optimism") or {}),
+        "added": plugin_sections(store, record),
     }
 
 
