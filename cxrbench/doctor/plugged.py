@@ -18,6 +18,8 @@ def _plugin(plugin: Plugin) -> Check:
     if plugin.status == "set aside":
         mend = f"pip install --upgrade {package}"
         return Check("plugins", plugin.name, "broken", f"is set aside: {plugin.reason}", mend)
+    if plugin.status == "command":
+        return Check("plugins", plugin.name, "ok", f"{plugin.distribution}, a command")
     found = (
         f"{plugin.distribution}, {plugin.components} components, imported in {plugin.import_seconds:.2f} s"
     )

@@ -160,6 +160,11 @@ def test_a_plugin_that_was_set_aside_is_broken():
     assert plugged([])[0].state == "absent"
 
 
+def test_a_command_of_a_plugin_is_told_as_one():
+    (found,) = plugged([Plugin("hello", "hello-pack 1.0", "hello:main", "command")])
+    assert (found.state, found.found) == ("ok", "hello-pack 1.0, a command")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_completion_says_where_it_goes(shell):
     text = invoke("completion", shell).stdout
