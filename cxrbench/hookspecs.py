@@ -106,3 +106,8 @@ def register_explainers(register: Register) -> None:
 @hookspec
 def register_ensembles(register: Register) -> None:
     """Register searches of ensembles (:class:`cxrbench.interfaces.EnsembleSearch`)."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Register metrics (:class:`cxrbench.interfaces.Metric`)."""

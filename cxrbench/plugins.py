@@ -36,6 +36,7 @@ _KIND_OF_HOOK: dict[str, Kind] = {
     "register_runtimes": "runtime",
     "register_explainers": "explainer",
     "register_ensembles": "ensemble",
+    "register_metrics": "metric",
 }
 
 
