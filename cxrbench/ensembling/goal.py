@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,10 @@ class Goal:
     def turned(self) -> bool:
         """Whether fitness is the figure times -1, as the smaller is the better."""
         return self.metric is not None and not self.metric.higher_is_better
+
+    def told(self, fitness: float) -> str:
+        """The figure that a fitness stands for, by name; empty where it is undefined."""
+        return "" if math.isnan(fitness) else f"{self.name} {-fitness if self.turned else fitness:.4f}"
 
     def fitness(self, task: Task, scale: Scale, scores: FloatArray, labels: FloatArray) -> Fitness:
         """The fitness of averages of members' scores ``[m, n, c]`` on labels ``[n, c]``."""

@@ -265,10 +265,7 @@ class EnsembleJob:
                 tune,
                 spec.folds,
                 spec.seed,
-                lambda best: advance(
-                    1,
-                    "" if np.isnan(best) else f"{self._goal.name} {-best if self._goal.turned else best:.4f}",
-                ),
+                lambda best: advance(1, self._goal.told(best)),
             )
 
     def _combine(self, way: _Way, folder: Path) -> None:
