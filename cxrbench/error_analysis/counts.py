@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.error_analysis.panel import DECISIONS, IMAGES, Panel, Question
+from cxrbench.error_analysis.together import Agreement, Answered, Overlap, Side, Together
 from cxrbench.statistics.agreement import cohen_kappa, disagreement, fleiss_kappa
 from cxrbench.statistics.cooccurrence import false_calls_where_present
 from cxrbench.statistics.undefined import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MOST_SETS = 16
+"""How many sets of runs that err together are told of."""
 
 
 def counts_table(panel: Panel) -> pd.DataFrame:
@@ -186,3 +190,40 @@ def confusions_table(panel: Panel) -> pd.DataFrame:
             )
         )
     return pd.concat(tables, ignore_index=True).sort_values("excess", ascending=False, kind="stable")
+
+
+def together(panel: Panel) -> Together:
+    """What a panel's runs get right and wrong, as plain values; :data:`MOST_SETS` sets of runs at most."""
+    ids = [member.run_id for member in panel.members]
+    by_run = runs_table(panel).groupby("of", sort=False)
+    whole = [each for each in panel.questions if each.name in (IMAGES, DECISIONS)][-1]
+    pairs = agreement_table(panel)
+    sides = {
+        str(of): tuple(
+            Side(*(row.get(name, np.nan) for name in Side.__slots__)) for row in rows.to_dict("records")
+        )
+        for of, rows in by_run
+    }
+    return Together(
+        run_ids=tuple(ids),
+        letters=tuple(member.letter for member in panel.members),
+        names=tuple(member.name for member in panel.members),
+        common=panel.common,
+        multilabel=panel.multilabel,
+        questions=tuple(
+            Answered(**row, sides=sides[str(row["of"])]) for row in counts_table(panel).to_dict("records")
+        ),
+        compared=whole.name,
+        agreement=tuple(
+            Agreement(
+                ids.index(row["first"]),
+                ids.index(row["second"]),
+                *(row[name] for name in Agreement.__slots__[2:]),
+            )
+            for row in pairs[pairs["of"] == whole.name].to_dict("records")
+        ),
+        overlap=tuple(
+            Overlap(tuple(compress(range(len(ids)), chosen)), units)
+            for chosen, units in overlaps(whole)[:MOST_SETS]
+        ),
+    )

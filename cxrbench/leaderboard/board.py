@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cxrbench.error_analysis.together import Together
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -171,6 +173,7 @@ class Board:
         apart: runs that are not ranked.
         nulls: what systems must beat.
         notes: sentences on what is missing or special.
+        errors: who of the best systems is wrong where; None where that cannot be told.
     """
 
     passport: str
@@ -188,6 +191,7 @@ class Board:
     apart: tuple[Apart, ...]
     nulls: tuple[Null, ...]
     notes: tuple[str, ...]
+    errors: Together | None = None
 
 
 LEVEL = 0.95

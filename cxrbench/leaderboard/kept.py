@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -12,7 +12,7 @@ from cxrbench.files import write_bytes
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
-VERSION = "2"
+VERSION = "3"
 """Changes when the same runs give another leaderboard."""
 
 
@@ -51,6 +51,7 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     # Imported only here: what is kept is shown without NumPy or SciPy.
     from cxrbench.leaderboard.columns import METRICS
     from cxrbench.leaderboard.entries import read_entry
+    from cxrbench.leaderboard.errors import errors_of
     from cxrbench.leaderboard.latencies import latencies
     from cxrbench.leaderboard.ranking import boards_of
     from cxrbench.records import read_record
@@ -59,7 +60,11 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     records = [read_record(run) for run in store.runs()]
     fast = latencies(store, records)
     entries = [read_entry(store.root, fast.added_to(record), METRICS, figure) for record in records]
-    boards = tuple(map(fast.noted_on, boards_of(entries, sort)))
+    by_id = {record["run_id"]: record for record in records}
+    boards = tuple(
+        replace(fast.noted_on(board), errors=errors_of(store, board, by_id))
+        for board in boards_of(entries, sort)
+    )
     if len(entries) == len(names):
         # A run whose record is damaged was warned of, and is to be warned of again.
         file.parent.mkdir(exist_ok=True)

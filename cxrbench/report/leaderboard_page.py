@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.leaderboard.board import ALPHA, Board, Pair, SeedGap, System
 from cxrbench.leaderboard.columns import COSTS, METRICS
 from cxrbench.records import read_record
+from cxrbench.report.error_section import error_section
 from cxrbench.report.leaderboard_words import (
     READ,
     cost,
@@ -21,9 +22,11 @@ from cxrbench.report.leaderboard_words import (
     shown_columns,
     signed,
 )
+from cxrbench.report.page.charts import bar
 from cxrbench.report.page.page import render_page
 from cxrbench.report.page.paths import Scale, scale_of, tick
-from cxrbench.report.run_page import bar, run_context, shown
+from cxrbench.report.pareto import pareto_chart
+from cxrbench.report.run_page import run_context, shown
 
 if TYPE_CHECKING:
     from cxrbench.store import Store
@@ -121,6 +124,8 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "seeds": _seeds(board),
         "matrix": _matrix(board),
         "findings": _findings(board),
+        "pareto": pareto_chart(board),
+        "errors": None if board.errors is None else error_section(board.errors),
         "findings_of": "AUC" if not metric.finding_figure else metric.heading,
     }
 

@@ -13,50 +13,16 @@ from cxrbench.evaluation.stored import Evaluation
 from cxrbench.leaderboard.columns import METRICS
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
+from cxrbench.report.ensemble_section import section_of_run
 from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_told
 from cxrbench.report.names import data_of, system
+from cxrbench.report.page.charts import Chart, bar
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
 
 if TYPE_CHECKING:
     from cxrbench.store import Store
 
 _GROUPS = {"sex": "sex", "age": "age", "view": "view", "images": "images of the patient"}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A figure with its interval on a scale of 0 to 500; what is undefined is None."""
-
-    at: int | None
-    low: int | None
-    high: int | None
-    marks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A small square chart.
-
-    Attributes:
-        kind: what it shows, which says how it looks.
-        label: what it shows of what, for whoever does not see it.
-        lines: path data by the name of its look.
-        dots: points, with an index of their size 0 to 3.
-        bands: vertical intervals at a place: x, low, high.
-        ends: what stands at the ends of the axes: x low, x high, y low, y high; None where that is 0 and 1
-            whatever is drawn.
-        rule: where a horizontal line of reference is; None for none.
-        at: where a vertical line is, such as the threshold; None for none.
-    """
-
-    kind: str
-    label: str
-    lines: dict[str, str]
-    ends: tuple[str, str, str, str] | None = None
-    dots: tuple[tuple[int, int, int], ...] = ()
-    bands: tuple[tuple[int, int, int], ...] = ()
-    rule: int | None = None
-    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +39,6 @@ class Crossed:
     caption: str
     names: tuple[str, ...]
     rows: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...]
-
-
-def bar(value: float, low: float, high: float, scale: Scale, marks: Sequence[float] = ()) -> Bar:
-    """A figure and its interval as they are drawn."""
-    places = [None if math.isnan(each) else scale.place(each) for each in (value, low, high)]
-    ticks = tuple(scale.place(mark) for mark in marks if not math.isnan(mark))
-    return Bar(places[0], places[1], places[2], ticks)
 
 
 def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[str, Any]:
@@ -123,6 +82,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "confusion": [_confusion(row) for row in record["per_finding"]],
         "crossed": None if evaluation is None else _crossed(evaluation, record),
         "training": _training(Path(record["path"])),
+        "ensemble": section_of_run(record),
         "calibration": _calibration(record),
         "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),

@@ -32,7 +32,7 @@ def write_page(path: Path, template: str, **context: Any) -> None:
     Args:
         path: of the HTML file.
         template: such as ``exploration.html.j2``, in this folder; ``exploration.css`` beside it is added to
-            the common style.
+            the common style (``style.css``, ``charts.css``).
         context: what the template is given; the base asks for ``title`` and ``subtitle``.
     """
     write_text(path, render_page(template, **context))
@@ -41,7 +41,7 @@ def write_page(path: Path, template: str, **context: Any) -> None:
 def render_page(template: str, **context: Any) -> str:
     """The text of a page, see :func:`write_page`."""
     own_style = template.replace(".html.j2", ".css")
-    style = _asset("style.css") + (_asset(own_style) if own_style in _assets() else "")
+    style = _asset("style.css") + _asset("charts.css") + (_asset(own_style) if own_style in _assets() else "")
     script = _asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
