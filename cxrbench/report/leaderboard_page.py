@@ -38,6 +38,10 @@ _COMPARED = 8
 """Of how many of the best systems findings are shown side by side."""
 
 
+PICTURES = 1_500_000
+"""Characters of heatmaps that a page holds at most, so that many runs' pages stay one file to be mailed."""
+
+
 def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[str]) -> str:
     """The page's text.
 
@@ -52,6 +56,7 @@ def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[st
         for board in boards
         for run_id in _run_ids(board)
     ]
+    _leave_out_pictures(runs)
     systems = sum(len(board.systems) for board in boards)
     sections = [(each["anchor"], each["title"]) for each in shown_boards]
     return render_page(
@@ -65,6 +70,16 @@ def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[st
         read=READ,
         alpha=f"{ALPHA:.0%}",
     )
+
+
+def _leave_out_pictures(runs: Sequence[dict[str, Any]]) -> None:
+    """Keep as many heatmaps, of the first runs, as :data:`PICTURES` holds; the others say that there are some."""
+    left = PICTURES
+    for run in runs:
+        if run["heatmaps"] and (kept := run["heatmaps"]["kept"]):
+            left -= sum(len(each["image"]) for each in kept["pictures"])
+            kept["left_out"] = len(kept["pictures"]) if left < 0 else 0
+            kept["pictures"] = [] if left < 0 else kept["pictures"]
 
 
 def _run_ids(board: Board) -> list[str]:

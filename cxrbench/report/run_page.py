@@ -14,6 +14,8 @@ from cxrbench.leaderboard.columns import METRICS
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
 from cxrbench.report.ensemble_section import section_of_run
+from cxrbench.report.heatmap_kept import kept_heatmaps
+from cxrbench.report.latency_section import latency_section
 from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_told
 from cxrbench.report.names import data_of, system
 from cxrbench.report.page.charts import Chart, bar
@@ -83,6 +85,8 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "crossed": None if evaluation is None else _crossed(evaluation, record),
         "training": _training(Path(record["path"])),
         "ensemble": section_of_run(record),
+        "heatmaps": kept_heatmaps(store, record),
+        "latency": latency_section(store, record),
         "calibration": _calibration(record),
         "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
