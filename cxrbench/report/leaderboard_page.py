@@ -73,7 +73,7 @@ def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[st
 
 
 def _leave_out_pictures(runs: Sequence[dict[str, Any]]) -> None:
-    """Keep as many heatmaps, of the first runs, as :data:`PICTURES` holds; the others say that there are some."""
+    """Keep heatmaps of the first runs, up to :data:`PICTURES`; the others say that there are some."""
     left = PICTURES
     for run in runs:
         if run["heatmaps"] and (kept := run["heatmaps"]["kept"]):

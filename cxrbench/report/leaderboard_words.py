@@ -88,7 +88,7 @@ def named(system: System) -> str:
 
 def figure(value: float, digits: int = 3) -> str:
     """A figure, a dash where it is undefined."""
-    return DASH if math.isnan(value) else f"{value:.{digits}f}"
+    return DASH if math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def interval(found: Figure, digits: int = 3) -> str:

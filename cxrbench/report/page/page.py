@@ -58,13 +58,13 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """A number with that many digits, thousands apart; a dash where it is undefined."""
-    return DASH if value is None or math.isnan(value) else f"{value:,.{digits}f}"
+    """A number with that many digits, thousands apart, 0 without a sign; a dash where it is undefined."""
+    return DASH if value is None or math.isnan(value) else f"{value:z,.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share 0..1 as per cent; a dash where it is undefined."""
-    return DASH if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"
+    return DASH if value is None or math.isnan(value) else f"{100 * value:z.{digits}f}%"
 
 
 def exact(value: float | None) -> str:
