@@ -12,7 +12,7 @@ from cxrbench.leaderboard.entries import defined
 from cxrbench.report.ensemble_figures import BASELINES, HEADS, fitness_head, member_name, told_figures
 from cxrbench.report.page.charts import Chart, bar
 from cxrbench.report.page.page import fixed
-from cxrbench.report.page.paths import Scale, line, scale_of, tick
+from cxrbench.report.page.paths import Scale, about_zero, line, scale_of, tick
 
 TRACE = "ensemble_trace.csv"
 """The search's way, in the run's folder."""
@@ -71,7 +71,7 @@ def _members(told: Mapping[str, Any]) -> dict[str, Any]:
     rows = member_rows(told)
     weights = scale_of([0.0, *(row[name] for row in rows for name in ("weight", "highest"))])
     gaps = [row[f"auc_{end}"] for row in rows for end in ("value", "low", "high")]
-    lost = scale_of([0.0, *gaps], least=0.001)
+    lost = about_zero(gaps, least=0.001)
     for row in rows:
         row["weights"] = bar(row["weight"], row["lowest"], row["highest"], weights)
         ends = [defined(row[f"auc_{end}"]) for end in ("value", "low", "high")]
@@ -112,7 +112,7 @@ def _ends(low: float, high: float) -> str:
 
 def _differences(told: Mapping[str, Any]) -> dict[str, Any]:
     rows = difference_rows(told)
-    scale = scale_of([0.0, *(row[end] for row in rows for end in ("value", "low", "high"))], least=0.001)
+    scale = about_zero([row[end] for row in rows for end in ("value", "low", "high")], least=0.001)
     for row in rows:
         row["bar"] = bar(*(defined(row[end]) for end in ("value", "low", "high")), scale)
     return {"rows": rows, "scale": (tick(scale.low), tick(scale.high), scale.place(0.0))}

@@ -24,7 +24,7 @@ from cxrbench.report.leaderboard_words import (
 )
 from cxrbench.report.page.charts import bar
 from cxrbench.report.page.page import render_page
-from cxrbench.report.page.paths import Scale, scale_of, tick
+from cxrbench.report.page.paths import Scale, about_zero, scale_of, tick
 from cxrbench.report.pareto import pareto_chart
 from cxrbench.report.run_page import run_context, shown
 
@@ -206,7 +206,7 @@ def _verdict(board: Board) -> str:
 def _seeds(board: Board) -> dict[str, Any]:
     """Differences between seeds of one system, drawn on one scale about 0."""
     gaps = board.seed_gaps
-    scale = _about_zero([end for gap in gaps for end in (gap.low, gap.high)])
+    scale = about_zero([end for gap in gaps for end in (gap.low, gap.high)])
     beyond = [gap for gap in gaps if gap.beyond_sampling]
     return {
         "rows": [_seed_row(gap, board, scale) for gap in gaps],
@@ -327,9 +327,3 @@ def _findings(board: Board) -> dict[str, Any] | None:
             }
         )
     return {"names": [system.name for system in best], "rows": rows}
-
-
-def _about_zero(ends: Sequence[float]) -> Scale:
-    scale = scale_of([*ends, 0.0], least=0.01)
-    reach = max(abs(scale.low), abs(scale.high))
-    return Scale(-reach, reach)
