@@ -11,7 +11,6 @@ import numpy as np
 import seaborn as sns
 
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.columns import METRICS
 from cxrbench.report.leaderboard_words import heading, signed
 from cxrbench.report.pareto import measured
 from cxrbench.report.sheet import BLUE, GREY, INK, RULE, Format, Sheet, house_style, printable, shortened
@@ -63,7 +62,9 @@ def systems_figure(board: Board) -> Sheet:
     width, height = 7.4, _ROW * len(board.systems)
     title = f"{board.data}, passport {board.passport}"
     what = "mean over seeds (dot), 95% interval, single seeds (ticks); bands: groups"
-    sheet = Sheet(width, height + _BELOW + 0.15, title=title, heading=f"{heading(board.metric)}: {what}")
+    sheet = Sheet(
+        width, height + _BELOW + 0.15, title=title, heading=f"{heading(board, board.metric)}: {what}"
+    )
     panel = sheet.panel(_LEFT, _BELOW, width - _LEFT - _RIGHT, height)
     for row, system in enumerate(board.systems):
         found, one = system.figures[board.metric], len(system.members) == 1
@@ -81,7 +82,7 @@ def systems_figure(board: Board) -> Sheet:
     )
     panel.grid(axis="x", color=RULE, linewidth=0.8)
     panel.set_axisbelow(True)
-    panel.set_xlabel(f"{METRICS[board.metric].heading}; behind each name its group")
+    panel.set_xlabel(f"{board.ranked_by.heading}; behind each name its group")
     return sheet
 
 
@@ -90,7 +91,7 @@ def pareto_figure(board: Board) -> Sheet:
 
     The line joins those that no other system beats in both; of the others, only names are left out.
     """
-    metric = METRICS[board.metric]
+    metric = board.ranked_by
     found = measured(board)
     width, height = 7.4, 3.6
     what = "up and to the left is better; line: no other system is both faster and better"
@@ -98,7 +99,7 @@ def pareto_figure(board: Board) -> Sheet:
         width,
         height + _BELOW + 0.15,
         title=f"{board.data}, passport {board.passport}",
-        heading=f"{heading(board.metric)} against latency: {what}",
+        heading=f"{heading(board, board.metric)} against latency: {what}",
     )
     panel = sheet.panel(0.8, _BELOW, width - 0.8 - _RIGHT, height)
     for each in found:
@@ -137,7 +138,7 @@ def differences_figure(board: Board) -> Sheet:
         _LEFT + side + _RIGHT,
         side + _BELOW + 0.1,
         title=f"{board.data}, passport {board.passport}",
-        heading=f"{METRICS[board.metric].heading}: row less column, above 0 where the row is better",
+        heading=f"{board.ranked_by.heading}: row less column, above 0 where the row is better",
     )
     panel = sheet.panel(_LEFT, _BELOW, side, side)
     reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.leaderboard.board import ALPHA, Board, Pair, SeedGap, System
-from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.leaderboard.columns import COSTS
 from cxrbench.records import read_record
 from cxrbench.report.error_section import error_section
 from cxrbench.report.leaderboard_words import (
@@ -29,6 +29,7 @@ from cxrbench.report.pareto import pareto_chart
 from cxrbench.report.run_page import run_context, shown
 
 if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
     from cxrbench.store import Store
 
 MATRIX = 24
@@ -42,17 +43,20 @@ PICTURES = 1_500_000
 """Characters of heatmaps that a page holds at most, so that many runs' pages stay one file to be mailed."""
 
 
-def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[str]) -> str:
+def leaderboard_page(
+    store: Store, boards: Sequence[Board], columns: Sequence[str], asked: Sequence[Asked] = ()
+) -> str:
     """The page's text.
 
     Args:
         store: where the runs of the boards are.
         boards: what is shown, one after another.
         columns: of the tables.
+        asked: metrics that boards have beside those of every run.
     """
     shown_boards = [_board(board, columns) for board in boards]
     runs = [
-        run_context(store, read_record(store.find_run(run_id)), _anchor(board))
+        run_context(store, read_record(store.find_run(run_id)), _anchor(board), asked)
         for board in boards
         for run_id in _run_ids(board)
     ]
@@ -93,7 +97,7 @@ def _anchor(board: Board) -> str:
 
 def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
     shown_names = shown_columns(board, columns)
-    metric = METRICS[board.metric]
+    metric = board.ranked_by
     ranked = [system.figures[board.metric] for system in board.systems]
     seeds = [member.value for system in board.systems for member in system.members]
     scale = scale_of([*(end for each in ranked for end in (each.value, each.low, each.high)), *seeds])
@@ -110,8 +114,8 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "smaller": metric.smaller,
         "columns": [
             {
-                "heading": COSTS[name] if name in COSTS else METRICS[name].heading,
-                "smaller": name in METRICS and METRICS[name].smaller,
+                "heading": COSTS[name] if name in COSTS else board.metrics[name].heading,
+                "smaller": name not in COSTS and board.metrics[name].smaller,
                 "ranked": name == board.metric,
             }
             for name in shown_names
@@ -124,7 +128,7 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "nulls": [
             {
                 "name": null.name,
-                "cells": [figure(null.values[name]) if name in METRICS else "" for name in shown_names],
+                "cells": [figure(null.values[name]) if name not in COSTS else "" for name in shown_names],
             }
             for null in board.nulls
         ],
@@ -306,7 +310,7 @@ def _findings(board: Board) -> dict[str, Any] | None:
     best = board.systems[:_COMPARED]
     if not best or not best[0].findings:
         return None
-    smaller = METRICS[board.metric].smaller
+    smaller = board.ranked_by.smaller
     rows = []
     for finding in best[0].findings:
         found = [system.findings.get(finding) for system in best]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrbench.leaderboard.board import Board, Figure, System
-from cxrbench.leaderboard.columns import METRICS
 from cxrbench.report.leaderboard_words import counted
 from cxrbench.report.page.paths import Scale, scale_of, tick
 
@@ -36,7 +35,7 @@ class Measured:
 
 def measured(board: Board) -> list[Measured]:
     """The systems of a board whose latency is known and whose figure is defined, in the board's order."""
-    sign = -1 if METRICS[board.metric].smaller else 1
+    sign = -1 if board.ranked_by.smaller else 1
     found = [
         (place, system, latency, system.figures[board.metric])
         for place, system in enumerate(board.systems, start=1)
@@ -69,7 +68,7 @@ def pareto_chart(board: Board) -> dict[str, Any] | None:
     up = scale_of(ends, least=0.01)
     front = sorted((each for each in points if each.on_front), key=lambda each: each.latency)
     return {
-        "label": f"{METRICS[board.metric].heading} against p99 latency of {counted(len(points), 'system')}; "
+        "label": f"{board.ranked_by.heading} against p99 latency of {counted(len(points), 'system')}; "
         f"{counted(len(front), 'system')} no other one beats in both: "
         + ", ".join(f"{each.place} ({each.latency:.3g} ms)" for each in front),
         "points": [

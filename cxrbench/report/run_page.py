@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.stored import Evaluation
-from cxrbench.leaderboard.columns import METRICS
+from cxrbench.leaderboard.columns import Metric, metrics_with
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
 from cxrbench.report.ensemble_section import section_of_run
@@ -22,6 +22,7 @@ from cxrbench.report.page.charts import Chart, bar
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
 
 if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
     from cxrbench.store import Store
 
 _GROUPS = {"sex": "sex", "age": "age", "view": "view", "images": "images of the patient"}
@@ -43,14 +44,22 @@ class Crossed:
     rows: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...]
 
 
-def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[str, Any]:
+def run_context(
+    store: Store, record: Mapping[str, Any], anchor: str, asked: Sequence[Asked] = ()
+) -> dict[str, Any]:
     """What the template ``run.html.j2`` is given.
 
     Args:
         store: where the run's evaluation lies.
         record: its ``run.json``, with ``path``.
         anchor: of the board that the run stands on.
+        asked: metrics that are shown beside those of every run.
     """
+    if asked:
+        from cxrbench.leaderboard.asked import figures_of, with_figures
+
+        record = with_figures(record, figures_of(store, record, asked))
+    shown_metrics = metrics_with(each.column for each in asked)
     evaluation = Evaluation.of(store.root, record)
     curves = _curves(evaluation)
     intervals = record.get("intervals") or {"metrics": {}, "per_finding": []}
@@ -68,7 +77,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "facts": _facts(record),
         "sanity": [check["reason"] for check in record.get("sanity") or ()],
         "checked": "sanity" in record,
-        "metrics": _metrics(record, intervals["metrics"]),
+        "metrics": _metrics(record, intervals["metrics"], shown_metrics),
         "metric_columns": [
             ("figure", "name", "text"),
             ("this run", "value", 3),
@@ -105,10 +114,12 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _metrics(
-    record: Mapping[str, Any], intervals: Mapping[str, Mapping[str, float | None]]
+    record: Mapping[str, Any],
+    intervals: Mapping[str, Mapping[str, float | None]],
+    metrics: Mapping[str, Metric],
 ) -> list[dict[str, Any]]:
     rows = []
-    for name, metric in METRICS.items():
+    for name, metric in metrics.items():
         if record["metrics"].get(name) is not None:
             ends = intervals.get(name, {})
             heading = f"{metric.heading} (smaller is better)" if metric.smaller else metric.heading
