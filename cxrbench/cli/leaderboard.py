@@ -55,7 +55,7 @@ def _file(form: str) -> Path:
     multiple=True,
     metavar=NAME,
     shell_complete=complete_components("metric"),
-    help="Work out this metric of all runs, too, with intervals ('cxrbench list metric'); it can be sorted by.",
+    help="Also work out this metric of every run, to be shown or sorted by; may be repeated.",
 )
 @click.option("--passport", metavar="ID", help="Only the test set with this passport.")
 @results_option

@@ -1,4 +1,4 @@
-"""``leaderboard --metric``: figures that somebody asks for, worked out of stored predictions and ranked by."""
+"""``leaderboard --metric``: figures that are asked for, worked out of stored predictions and ranked by."""
 
 import json
 
