@@ -17,7 +17,7 @@ from cxrbench.report.heatmap_figure import activation_figure, heatmap_figure
 from cxrbench.report.localisation_table import KINDS, SHOWN, cutoff_sentence, sanity_sentence
 from cxrbench.report.names import apart, data_of
 from cxrbench.report.page.page import data_uri, fixed, write_page
-from cxrbench.report.sheet import Sheet, house_style
+from cxrbench.report.sheet import Sheet, house_style, shown
 from cxrbench.workflow.explanations import Explanation, OfRun, Picture
 
 
@@ -145,7 +145,7 @@ def localisation_section(run: OfRun, name: str) -> dict[str, Any]:
     def row(kind: str, finding: str) -> dict[str, Any]:
         return {
             "maps": KINDS[kind],
-            "finding": finding,
+            "finding": shown(finding),
             **{metric: wide.loc[(kind, finding), metric] for metric in METRICS},
             "interval": f"{fixed(low['iobb_0.25'][kind, finding], 2)} to "
             f"{fixed(high['iobb_0.25'][kind, finding], 2)}",
@@ -165,7 +165,7 @@ def localisation_section(run: OfRun, name: str) -> dict[str, Any]:
         "findings": [row("network", finding) for finding in found.pairs.names],
         "compared": [
             {
-                "finding": finding,
+                "finding": shown(finding),
                 "pairs": counts[finding],
                 **{kind: wide.loc[(kind, finding), "iobb_0.25"] for kind in KINDS},
             }
@@ -180,7 +180,7 @@ def localisation_section(run: OfRun, name: str) -> dict[str, Any]:
 def _accuracies(wide: pd.DataFrame, findings: list[str]) -> list[Mapping[str, Any]]:
     of_network = wide.xs("network")
     return [
-        {"finding": name, **dict(zip(map(str, wide), of_network.T[name], strict=True))}
+        {"finding": shown(name), **dict(zip(map(str, wide), of_network.T[name], strict=True))}
         for name in (*findings, ALL)
     ]
 
