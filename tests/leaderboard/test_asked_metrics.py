@@ -3,8 +3,9 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import PIXELS, invoke, run
+from conftest import invoke
 from sklearn.metrics import fbeta_score
 
 from cxrbench.comparing.stored import StoredRun
@@ -16,16 +17,33 @@ from cxrbench.reporter import Reporter
 from cxrbench.statistics.resamples import Resamples
 from cxrbench.store import Store
 
+FINDINGS = ("Atelectasis", "Effusion", "Mass")
 METRICS = ("--metric", "f_beta:beta=0.5", "--metric", "expected_cost")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """A store with a run of each of two threshold strategies on one network."""
-    results = tmp_path_factory.mktemp("asked")
-    done = run(results, *PIXELS, "--thresholds", "f1,fixed", "--set", "min_positives=1", backbone=None)
+    """A store with scores of two models, half of the patients being tune."""
+    folder = tmp_path_factory.mktemp("asked")
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(120), 2)
+    ids = [f"{patient:05d}_{row:05d}.png" for row, patient in enumerate(patients)]
+    labels = rng.random((len(ids), len(FINDINGS))) < (0.2, 0.3, 0.25)
+    table = {"Image Index": ids, "Patient ID": patients}
+    table["Finding Labels"] = ["|".join(np.compress(row, FINDINGS)) or "No Finding" for row in labels]
+    more = {"Patient Age": 50, "Patient Gender": "M", "View Position": "PA"}
+    pd.DataFrame(table | more).to_csv(folder / "labels.csv", index=False)
+    for name, quality in (("good", 1.5), ("poor", 0.7)):
+        scores = 1 / (1 + np.exp(1 - rng.normal(size=labels.shape) - quality * labels))
+        frame = pd.DataFrame(scores, pd.Index(ids, name="Image Index"), list(FINDINGS))
+        frame.to_csv(folder / f"{name}.csv")
+    files = [folder / f"{name}.csv" for name in ("good", "poor")]
+    options = ("--tune-from-test", "patients", "--thresholds", "f1", "--common-findings")
+    done = invoke(
+        "score", *files, "--labels", folder / "labels.csv", *options, "--results", folder / "results", "-q"
+    )
     assert done.exit_code == 0, done.stderr
-    return results
+    return folder / "results"
 
 
 def store_of(results):
@@ -41,6 +59,7 @@ def test_columns_have_values_and_intervals_of_the_stored_predictions(results):
         ("expected_cost", True),
     ]
     store = store_of(results)
+    assert len(board["systems"]) == 2
     for system in board["systems"]:
         found = StoredRun(store, read_record(store.find_run(system["members"][0]["run_id"])))
         known = [k for k in range(found.labels.shape[1]) if (found.labels[:, k] == 1).any()]
