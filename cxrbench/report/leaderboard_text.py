@@ -131,7 +131,7 @@ def _apart(board: Board) -> list[str]:
     if not board.apart:
         return []
     rows = [_pipes([run.name, figure(run.value), " ".join(run.reasons), run.run_id]) for run in board.apart]
-    heads = _pipes(["Not ranked", heading(board.metric), "why", "run"])
+    heads = _pipes(["Not ranked", heading(board, board.metric), "why", "run"])
     return ["\n".join([heads, _pipes(["---", "---:", "---", "---"]), *rows])]
 
 
