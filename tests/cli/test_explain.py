@@ -255,11 +255,13 @@ def test_boxes_of_test_are_read_for_evaluation_alone(results, ids, scored):
     assert invoke("verify", "--roles", "--results", results).exit_code == 0
 
 
-def test_a_runs_page_shows_what_was_last_explained(scored, results, ids, open_page, tmp_path):
+def test_a_runs_page_shows_what_was_last_explained(results, ids, open_page, tmp_path):
+    last = explain(results, *ids[:2], "--boxes", "--show", 2)
+    assert last.exit_code == 0, last.stderr
     out = tmp_path / "leaderboard.html"
     assert invoke("leaderboard", "--results", results, "--html", out).exit_code == 0
     page = open_page(out, viewport={"width": 1000, "height": 800})
-    told = {each["run_id"]: each for each in scored.json["runs"]}
+    told = {each["run_id"]: each for each in last.json["runs"]}
     for run_id in ids[:2]:
         page.goto(page.url.split("#")[0] + f"#run-{run_id}")
         run = page.locator("article.run:visible")
