@@ -10,7 +10,7 @@ from typing import Any
 
 from cxrbench.leaderboard.entries import defined
 from cxrbench.report.ensemble_figures import BASELINES, HEADS, fitness_head, member_name, told_figures
-from cxrbench.report.page.charts import Chart, bar
+from cxrbench.report.page.charts import Bar, Chart, bar
 from cxrbench.report.page.page import fixed
 from cxrbench.report.page.paths import Scale, about_zero, line, scale_of, tick
 
@@ -74,8 +74,7 @@ def _members(told: Mapping[str, Any]) -> dict[str, Any]:
     lost = about_zero(gaps, least=0.001)
     for row in rows:
         row["weights"] = bar(row["weight"], row["lowest"], row["highest"], weights)
-        ends = [defined(row[f"auc_{end}"]) for end in ("value", "low", "high")]
-        row["lost"] = bar(*ends, lost)
+        row["lost"] = _bar(row, ("auc_value", "auc_low", "auc_high"), lost)
     return {
         "rows": rows,
         "weights": ("0", tick(weights.high)),
@@ -93,17 +92,23 @@ def _systems(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         scale = scale_of(ends)
         scales.append((tick(scale.low), tick(scale.high)))
         for row in rows:
-            values = [defined(row[f"{figure}_{end}"]) for end in ("test", "low", "high")]
+            names = (f"{figure}_test", f"{figure}_low", f"{figure}_high")
             row.setdefault("cells", []).append(
                 {
                     "tune": row[f"{figure}_tune"],
                     "cross": row[f"{figure}_cross"],
-                    "test": values[0],
-                    "interval": _ends(values[1], values[2]),
-                    "bar": bar(*values, scale),
+                    "test": row[names[0]],
+                    "interval": _ends(defined(row[names[1]]), defined(row[names[2]])),
+                    "bar": _bar(row, names, scale),
                 }
             )
     return {"rows": [{"system": row["system"], "cells": row["cells"]} for row in rows], "scales": scales}
+
+
+def _bar(row: Mapping[str, Any], names: tuple[str, str, str], scale: Scale) -> Bar:
+    """Of a figure and the ends of its interval, by their names in the row."""
+    value, low, high = (defined(row[name]) for name in names)
+    return bar(value, low, high, scale)
 
 
 def _ends(low: float, high: float) -> str:
@@ -114,7 +119,7 @@ def _differences(told: Mapping[str, Any]) -> dict[str, Any]:
     rows = difference_rows(told)
     scale = about_zero([row[end] for row in rows for end in ("value", "low", "high")], least=0.001)
     for row in rows:
-        row["bar"] = bar(*(defined(row[end]) for end in ("value", "low", "high")), scale)
+        row["bar"] = _bar(row, ("value", "low", "high"), scale)
     return {"rows": rows, "scale": (tick(scale.low), tick(scale.high), scale.place(0.0))}
 
 
