@@ -28,7 +28,7 @@ def errors_of(store: Store, board: Board, records: Mapping[str, Mapping[str, Any
     Returns:
         None with fewer than two systems whose predictions are in the store.
     """
-    runs = []
+    runs: list[StoredRun] = []
     for system in board.systems:
         run = StoredRun(store, records[system.members[0].run_id], "leaderboard")
         if len(runs) < MOST and run.record.get("evaluation") is not None and _is_there(run):

@@ -51,7 +51,7 @@ def keep_heatmaps(store: Store, explanation: Explanation) -> None:
         for old in folder.glob("*.jpg"):
             old.unlink()
         name = system(run.record)
-        pictures = []
+        pictures: list[dict[str, str]] = []
         for picture in explanation.pictures[:MOST_PICTURES]:
             # One finding, seen by this run alone.
             findings, seen = picture.findings[:1], (picture.seen[place],)
