@@ -217,7 +217,7 @@ def together(panel: Panel) -> Together:
         common=panel.common,
         multilabel=panel.multilabel,
         questions=tuple(
-            Answered(*(row[name] for name in Answered.__slots__[:-1]), sides[str(row["of"])])
+            Answered(**{str(name): value for name, value in row.items()}, sides=sides[str(row["of"])])
             for row in counts_table(panel).to_dict("records")
         ),
         compared=whole.name,
