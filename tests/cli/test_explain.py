@@ -268,7 +268,7 @@ def test_a_runs_page_shows_what_was_last_explained(results, ids, open_page, tmp_
         pictures = run.locator(".look img")
         assert pictures.count() == 2
         assert pictures.evaluate_all("all => all.every(each => each.naturalWidth > 200)")
-        means = run.get_by_role("table", name="Means over findings").first
+        means = run.get_by_role("table", name="Means over findings", exact=True)
         value = told[run_id]["localisation"]["means"]["network"]["iobb_0.1"]["value"]
         row = means.locator("tbody tr", has_text="network")
         assert row.locator("td").first.inner_text() == f"{value:.3f}"
