@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import EntryPoint
+from typing import Any, Literal, TypeVar
 
 import pluggy
 
-from cxrbench import builtins, hookspecs
+from cxrbench import builtins, commands, hookspecs
 from cxrbench.registry import Component, Kind, Registry
+
+T = TypeVar("T")
 
 SLOW_IMPORT_SECONDS = 0.3
 """A plugin that takes longer to import slows every command that lists components; it is warned of."""
@@ -42,13 +47,13 @@ _KIND_OF_HOOK: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One installed plugin and what became of it.
+    """One installed plugin, or command of one, and what became of it.
 
     Attributes:
         name: the entry point's name.
         distribution: package and version that brought it.
         module: what the entry point names.
-        status: ``loaded``, or ``set aside`` with a reason.
+        status: ``loaded``; ``command``, imported only when it is used; or ``set aside`` with a reason.
         reason: one sentence where it was set aside or warned of, else empty.
         trace: the traceback of what it raised, else empty.
         components: how many components it registered.
@@ -58,7 +63,7 @@ class Plugin:
     name: str
     distribution: str
     module: str
-    status: Literal["loaded", "set aside"]
+    status: Literal["loaded", "command", "set aside"]
     reason: str = ""
     trace: str = ""
     components: int = 0
@@ -73,61 +78,170 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """What somebody else's code raised.
+
+    Attributes:
+        reason: its type and text, on one line.
+        trace: the traceback.
+    """
+
+    reason: str
+    trace: str
+
+
+def guarded(call: Callable[[], T]) -> T | Raised:
+    """What a plugin's code answers, or what it raised; nothing that it prints reaches stdout."""
+    # One of the two places where any exception is met: a plugin is somebody else's code, and whatever it
+    # raises (or its call of sys.exit) must not take down others, or hours of work. The traceback is kept.
+    try:
+        # stdout is for the command's answer alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            return call()
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Raised(reason, traceback.format_exc())
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A plugin that implements a hook.
+
+    Attributes:
+        plugin: which.
+        call: its implementation, which takes the hook's arguments by name; meant for :func:`guarded`.
+    """
+
+    plugin: Plugin
+    call: Callable[..., Any]
+
+
+@dataclass(frozen=True)
 class Plugins:
-    """The registry, and the plugins that were asked to fill it."""
+    """The registry, and the plugins that were asked to fill it.
+
+    Attributes:
+        registry: components of all.
+        plugins: all that is installed, commands and what is set aside too.
+        failed: plugins that raised when they were heard later on (:mod:`cxrbench.hearing`).
+    """
 
     registry: Registry
     plugins: tuple[Plugin, ...]
+    failed: set[Plugin] = field(default_factory=set)
+    _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("cxrbench"))
+    _modules: tuple[tuple[Plugin, object], ...] = ()
+
+    def listeners(self, hook: str) -> list[Listener]:
+        """The plugins that implement a hook, in the order of their names."""
+        caller = getattr(self._manager.hook, hook)
+        listening = [each.plugin for each in caller.get_hookimpls()]
+        return [
+            Listener(plugin, partial(_alone, self._manager, hook, module))
+            for plugin, module in self._modules
+            if module in listening
+        ]
+
+
+def _alone(manager: pluggy.PluginManager, hook: str, module: object, **values: Any) -> Any:
+    """Call one module's implementation of a hook, with those of the values that it takes."""
+    others = [each for each in manager.get_plugins() if each is not module]
+    # None is no answer to pluggy.
+    answers = manager.subset_hook_caller(hook, remove_plugins=others)(**values)
+    return answers[0] if answers else None
 
 
 @functools.cache
 def installed() -> Plugins:
     """The components of cxrbench itself and of every installed plugin; read once a process."""
-    return load_plugins(entry_points(group=hookspecs.ENTRY_POINT_GROUP))
+    return load_plugins(commands.installed_points())
 
 
 def load_plugins(points: Iterable[EntryPoint]) -> Plugins:
-    """Build a registry from the built-ins and from these entry points."""
+    """Build a registry from the built-ins and from these entry points; of commands only names are read.
+
+    What was made for another major version of the plugin surface is set aside without being imported.
+    """
     manager = pluggy.PluginManager("cxrbench")
     manager.add_hookspecs(hookspecs)
     registry = Registry()
     _hear(manager, builtins, "cxrbench", registry)
-    plugins = tuple(
-        _load(manager, point, registry) for point in sorted(points, key=lambda p: (p.name, p.value))
-    )
-    return Plugins(registry, plugins)
+    points = sorted(points, key=lambda p: (p.name, p.value))
+    problems = {each.point: each.problem for each in commands.plugin_commands(points)}
+    plugins: list[Plugin] = []
+    modules: list[tuple[Plugin, object]] = []
+    for point in points:
+        found = Plugin(point.name, commands.package_of(point), point.value, "loaded")
+        if point.group == hookspecs.ENTRY_POINT_GROUP:
+            found, module = _load(manager, point, found, registry)
+            modules.append((found, module))
+        elif point in problems:
+            found = replace(found, status="command")
+            if problem := problems[point]:
+                found = replace(found, status="set aside", reason=problem)
+        else:
+            found = replace(found, status="set aside", reason=_of_another_version(point))
+        plugins.append(found)
+    return Plugins(registry, tuple(plugins), _manager=manager, _modules=tuple(modules))
 
 
-def _load(manager: pluggy.PluginManager, point: EntryPoint, registry: Registry) -> Plugin:
-    distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
-    plugin = Plugin(point.name, distribution, point.value, "loaded")
-    module: object = None
+_GROUP = re.compile(r"cxrbench\.(?:commands\.)?v(\d+)")
+
+
+def _of_another_version(point: EntryPoint) -> str:
+    """Why a plugin of a group that is none of this version's is not imported, and what to do."""
+    ours = hookspecs.ENTRY_POINT_GROUP, commands.GROUP
+    match, package = _GROUP.fullmatch(point.group), point.dist.name if point.dist else "it"
+    if match is None:
+        return f"its entry-point group '{point.group}' is none of cxrbench; it should be {' or '.join(ours)}"
+    (major,) = map(int, _GROUP.fullmatch(ours[0]).groups())  # type: ignore[union-attr]
+    what = f"it is made for version {match[1]} of the plugin interface, and this cxrbench has version {major}"
+    if int(match[1]) < major:
+        return f"{what}; update {package}"
+    return f"{what}; update cxrbench, or install an older {package}"
+
+
+def _load(
+    manager: pluggy.PluginManager, point: EntryPoint, plugin: Plugin, registry: Registry
+) -> tuple[Plugin, object]:
+    """Import a plugin and hear what it registers."""
     started = time.perf_counter()
-    # One of the two places where any exception is met: a plugin is somebody else's code, and
-    # whatever it raises (or its call of sys.exit) must not take the others down. The traceback is kept.
-    try:
-        # stdout is for the command's answer alone.
-        with contextlib.redirect_stdout(sys.stderr):
-            module = point.load()
-            seconds = time.perf_counter() - started
-            count = _hear(manager, module, distribution, registry)
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        if module is not None and manager.is_registered(module):
+    module = guarded(point.load)
+    seconds = time.perf_counter() - started
+    if isinstance(module, Raised):
+        return _aside(plugin, module), None
+    # Of two entry points with one module the second is refused, and the first stays.
+    before = manager.is_registered(module)
+    heard = guarded(partial(_hear, manager, module, plugin.distribution, registry))
+    if isinstance(heard, Raised):
+        if manager.is_registered(module) and not before:
             manager.unregister(module)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return replace(plugin, status="set aside", reason=reason, trace=traceback.format_exc())
-    slow = (
-        f"its import takes {seconds:.1f} s and slows every command; it should import heavy "
-        "libraries inside its components"
-        if seconds > SLOW_IMPORT_SECONDS
-        else ""
-    )
-    return replace(plugin, reason=slow, components=count, import_seconds=seconds)
+        return _aside(plugin, heard), None
+    count, remarks = heard
+    if seconds > SLOW_IMPORT_SECONDS:
+        slow = (
+            f"its import takes {seconds:.1f} s and slows every command; it should import heavy "
+            "libraries inside its components"
+        )
+        remarks = [slow, *remarks]
+    return replace(plugin, reason="; ".join(remarks), components=count, import_seconds=seconds), module
 
 
-def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: Registry) -> int:
-    """Call the plugin's own hooks; add what it registers only when all of it is sound."""
-    manager.register(module)
+def _aside(plugin: Plugin, raised: Raised) -> Plugin:
+    return replace(plugin, status="set aside", reason=raised.reason, trace=raised.trace)
+
+
+def _hear(
+    manager: pluggy.PluginManager, module: object, source: str, registry: Registry
+) -> tuple[int, list[str]]:
+    """Call the plugin's hooks that register; add what they register only when all of it is sound.
+
+    Returns:
+        How many components it has, and remarks on it.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", hookspecs.Deprecated)
+        manager.register(module)
     manager.check_pending()
     others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
@@ -139,7 +253,7 @@ def _hear(manager: pluggy.PluginManager, module: object, source: str, registry: 
         trial.add(component)
     for component in found:
         registry.add(component)
-    return len(found)
+    return len(found), [f"a hook of it {each.message}" for each in caught]
 
 
 def _register_into(found: list[Component], kind: Kind, source: str) -> hookspecs.Register:

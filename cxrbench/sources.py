@@ -1,7 +1,8 @@
-"""Bytes of images, read from below a data root: files as they are, or members of zip files.
+"""Bytes of images, read from below a data root: files as they are, members of zip files, rows of arrays.
 
 A source is a relative path with ``/``, such as ``images/x.png`` or, through a zip file,
-``data/images/images_001.zip/images/x.png``. It never leads out of the root by its text; symbolic links
+``data/images/images_001.zip/images/x.png``, or through a NumPy archive, whose arrays hold an image a row,
+``chestmnist.npz/train_images/17``. It never leads out of the root by its text; symbolic links
 are followed, since large data sets often lie on another disk.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from cxrbench.errors import CxrbenchError, DamagedImageError
+from cxrbench.npz_rows import ARCHIVE, read_row, row_bytes
 
 _LOCAL_HEADER = 30
 """Bytes of a member's header before its name (APPNOTE.TXT 4.3.7); the lengths of what follows end it."""
@@ -47,10 +49,12 @@ def read_source(root: Path, source: str) -> bytes:
 
     Raises:
         CxrbenchError: the source leads out of ``root``, is missing, or cannot be read.
-        DamagedImageError: its bytes in a zip file are damaged.
+        DamagedImageError: its bytes in an archive are damaged.
     """
     path, member = _locate(root, source)
     try:
+        if member and path.suffix.lower() == ARCHIVE:
+            return read_row(path, member)
         if member:
             return _read_member(path, member)
         return path.read_bytes()
@@ -69,6 +73,8 @@ def read_start(root: Path, source: str, count: int) -> bytes:
         if not name:
             with path.open("rb") as file:
                 return file.read(count)
+        if path.suffix.lower() == ARCHIVE:
+            return read_row(path, name)[:count]
         member = _readable_member(path, name)
         # Deflate may need more than it gives, but not twice and some blocks more for a file's beginning.
         packed = _packed(path, member, min(member.packed, 2 * count + 1024))
@@ -84,7 +90,7 @@ def read_start(root: Path, source: str, count: int) -> bytes:
 def source_stamp(root: Path, source: str) -> tuple[int, int]:
     """Size in bytes and modification time in ns; while they stay, the bytes are taken to be the same.
 
-    For a member of a zip file the time is the zip file's.
+    For what lies in an archive the time is the archive's.
 
     Raises:
         CxrbenchError: as :func:`read_source`.
@@ -92,7 +98,10 @@ def source_stamp(root: Path, source: str) -> tuple[int, int]:
     path, member = _locate(root, source)
     try:
         facts = path.stat()
-        size = _member(path, member).size if member else facts.st_size
+        size = facts.st_size
+        if member:
+            is_row = path.suffix.lower() == ARCHIVE
+            size = row_bytes(path, member) if is_row else _member(path, member).size
     except OSError as error:
         raise _unreadable(root, source, error) from error
     return size, facts.st_mtime_ns
@@ -119,12 +128,12 @@ def names_in(root: Path, folder: str) -> list[str]:
 
 
 def _locate(root: Path, source: str) -> tuple[Path, str]:
-    """The file, and the member's name where the file is a zip file that the source goes through."""
+    """The file, and what is meant in it where it is an archive that the source goes through."""
     parts = PurePosixPath(source).parts
     if not parts or ".." in parts or Path(source).is_absolute():
         raise CxrbenchError(f"The source '{source}' leads out of {root}; give a path below it.")
     for position, part in enumerate(parts[:-1], start=1):
-        if part.lower().endswith(".zip"):
+        if part.lower().endswith((".zip", ARCHIVE)):
             archive = root.joinpath(*parts[:position])
             if archive.is_file():
                 return archive, "/".join(parts[position:])

@@ -12,7 +12,7 @@
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
       latency/TRAINING_KEY/          measurements of a network (latency/record.py); added, never changed
-      failures/                      traces of cells that failed (grid.py)
+      failures/                      traces of cells (grid.py) and of plugins that look on (hearing.py)
       tuning/NAME/                   one folder a search (tuning/)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
 """
@@ -31,13 +31,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import filelock
 
 from cxrbench.canonical import digest
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.files import read_json, sha256, sync, write_json
+from cxrbench.hearing import tell
 from cxrbench.reporter import Reporter
 
 SCHEMA_VERSION = 1
@@ -112,12 +113,14 @@ class Store:
     def __init__(self, root: Path, reporter: Reporter, *, create: bool = True) -> None:
         """Open the store at ``root``; where it is not there and ``create``, it is made by the first write.
 
+        ``reporter`` is told what must be waited for, and what is wrong with a run that is left out.
+
         Raises:
             UsageError: there is no store, and none may be made.
             CxrbenchError: it is of a newer cxrbench.
         """
         self.root = root
-        self._reporter = reporter
+        self.reporter = reporter
         self._marker = root / "store.json"
         if self._marker.exists():
             try:
@@ -202,7 +205,14 @@ class Store:
             started = time.perf_counter()
             make(partial)
             self._publish(step, partial, time.perf_counter() - started)
-        return self.read(step.id)
+        artifact = self.read(step.id)
+        # Not under the lock: who waits for the artifact does not wait for those that hear of it.
+        self.tell("artifact_written", artifact_id=artifact.id, folder=artifact.folder, record=artifact.record)
+        return artifact
+
+    def tell(self, hook: Literal["artifact_written", "epoch_ended"], **values: Any) -> None:
+        """Tell plugins that look on; see :func:`cxrbench.hearing.tell`."""
+        tell(hook, self.reporter, self.root / "failures", **values)
 
     def _publish(self, step: Step, partial: Path, seconds: float) -> None:
         files = sorted(path for path in partial.rglob("*") if path.is_file())
@@ -244,7 +254,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            self._reporter.say(f"another process works on {step_id}; waiting for it")
+            self.reporter.say(f"another process works on {step_id}; waiting for it")
             lock.acquire()
         try:
             yield
@@ -270,7 +280,7 @@ class Store:
                 yield self.read(f"{RUN_STAGE}/{name}")
             except CxrbenchError as error:
                 # One damaged record must not hide the other runs.
-                self._reporter.warn(str(error))
+                self.reporter.warn(str(error))
 
     def find_run(self, text: str) -> Artifact:
         """The run whose id is ``text``, or starts or ends with it, and no other.

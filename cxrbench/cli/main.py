@@ -5,34 +5,13 @@ from __future__ import annotations
 import rich_click as click
 
 from cxrbench import __version__
+from cxrbench.cli.extra import extra_commands
 from cxrbench.cli.lazy import lazy_group
-
-_COMMANDS = {
-    "run": "cxrbench.cli.run:run",
-    "score": "cxrbench.cli.score:score",
-    "recipes": "cxrbench.cli.recipes:recipes",
-    "tune": "cxrbench.cli.tune:tune",
-    "list": "cxrbench.cli.listing:list_components",
-    "describe": "cxrbench.cli.describe:describe",
-    "show": "cxrbench.cli.show:show",
-    "compare": "cxrbench.cli.compare:compare",
-    "explain": "cxrbench.cli.explain:explain",
-    "ensemble": "cxrbench.cli.ensemble:ensemble",
-    "leaderboard": "cxrbench.cli.leaderboard:leaderboard",
-    "errors": "cxrbench.cli.errors:errors",
-    "latency": "cxrbench.cli.latency:latency",
-    "predict": "cxrbench.cli.predict:predict",
-    "export": "cxrbench.cli.export:export",
-    "data": "cxrbench.cli.data:data",
-    "verify": "cxrbench.cli.verify:verify",
-    "store": "cxrbench.cli.store:store",
-    "plugins": "cxrbench.cli.plugins:plugins",
-}
-"""In the order in which ``--help`` lists them. The modules import what is heavy inside their functions."""
+from cxrbench.commands import BUILT_IN
 
 
 @click.group(
-    cls=lazy_group(_COMMANDS),
+    cls=lazy_group(BUILT_IN, extra_commands),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="cxrbench")

@@ -20,6 +20,7 @@ from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_t
 from cxrbench.report.names import data_of, system
 from cxrbench.report.page.charts import Chart, bar
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
+from cxrbench.report.plugin_sections import plugin_sections
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.asked import Asked
@@ -100,6 +101,7 @@ def run_context(
         "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
         "optimism": _optimism(record.get("optimism") or {}),
+        "added": plugin_sections(store, record),
     }
 
 

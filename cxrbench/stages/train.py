@@ -30,7 +30,7 @@ from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState, load_own_weights, save_weights
 from cxrbench.training.devices import name_of
-from cxrbench.training.loop import Stop, Training, never, train
+from cxrbench.training.loop import EpochEnded, Stop, Training, never, train, unheard
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
 from cxrbench.training.trainable import freeze, frozen_modules, require_trainable
@@ -82,6 +82,7 @@ def run(
     device: torch.device,
     reporter: Reporter,
     stop: Stop = never,
+    ended: EpochEnded = unheard,
 ) -> bool:
     """Train ``network`` on ``rows["train"]``, selecting on ``rows["val"]``, as :func:`train` says.
 
@@ -101,7 +102,7 @@ def run(
         # First of all: what cannot be built must not leave the others waiting for a training.
         training = _training(spec, backbone, losses, augmentation, task, rows, network)
         current().summon(Invitation.to(folder, spec, task, rows, device))
-        if not train(training, folder, device, reporter, stop):
+        if not train(training, folder, device, reporter, stop, ended):
             shutil.rmtree(folder)
             raise StoppedError
         if training.network is not network:

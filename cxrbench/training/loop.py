@@ -80,6 +80,14 @@ def never(epochs: Sequence[Mapping[str, Any]]) -> bool:
     return False
 
 
+EpochEnded = Callable[[Mapping[str, Any]], None]
+"""Told in process 0 of the row of the log, after each epoch whose state is on disk."""
+
+
+def unheard(epoch: Mapping[str, Any]) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True)
 class Training:
     """Everything that one training depends on.
@@ -140,7 +148,12 @@ class _Progress:
 
 
 def train(
-    training: Training, folder: Path, device: torch.device, reporter: Reporter, stop: Stop = never
+    training: Training,
+    folder: Path,
+    device: torch.device,
+    reporter: Reporter,
+    stop: Stop = never,
+    ended: EpochEnded = unheard,
 ) -> bool:
     """Train in ``folder``, going on from the state that a killed process left there.
 
@@ -165,7 +178,7 @@ def train(
         deterministic(spec.deterministic),
         in_one_sentence(spec, training.image_size),
     ):
-        return _train(training, folder, device, reporter, processes, stop)
+        return _train(training, folder, device, reporter, processes, stop, ended)
 
 
 def _train(
@@ -175,6 +188,7 @@ def _train(
     reporter: Reporter,
     processes: Processes,
     stop: Stop,
+    ended: EpochEnded,
 ) -> bool:
     spec, cycles = training.spec, cycles_of(training.spec)
     accelerator = accelerator_for(precision_of(spec), device)
@@ -261,6 +275,7 @@ def _train(
                 averaged = average.network if average is not None else None
                 state.save(epoch, plain, best, optimizer.state_dict(), scalars, averaged)
                 reporter.say(_epoch_line(log.epochs[-1], spec))
+                ended(log.epochs[-1])
 
     if processes.leads and (latest := state.latest()) is not None:
         for name in OPTIMIZER_FILES:

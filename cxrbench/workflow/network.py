@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -294,8 +294,14 @@ class Network:
             self._workflow.device,
             self._reporter,
             stop,
+            self._tell,
         )
         self._workflow.trainings += trained
+
+    def _tell(self, epoch: Mapping[str, Any]) -> None:
+        """Tell plugins that look on of an epoch."""
+        settings = self.spec.model_dump(mode="json")
+        self._store.tell("epoch_ended", training_id=self.training.id, spec=settings, epoch=epoch)
 
     def _balanced(self, train: Rows) -> Rows:
         """The training rows as the sampler wants them."""
