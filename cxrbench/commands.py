@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 
 GROUP = "cxrbench.commands.v1"
 """Ends in the major version of the plugin surface, as :data:`cxrbench.hookspecs.ENTRY_POINT_GROUP` does."""
@@ -55,6 +55,12 @@ class PluginCommand:
     name: str
     point: EntryPoint
     problem: str = ""
+
+
+def installed_points() -> list[EntryPoint]:
+    """The entry points of all packages whose group is one of cxrbench, of any version."""
+    found = entry_points()
+    return [p for group in found.groups if group.startswith("cxrbench.") for p in found.select(group=group)]
 
 
 def package_of(point: EntryPoint) -> str:

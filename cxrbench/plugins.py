@@ -12,20 +12,27 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal, TypeVar
 
 import pluggy
 
 from cxrbench import builtins, commands, hookspecs
 from cxrbench.registry import Component, Kind, Registry
+from cxrbench.time_limit import within
 
 T = TypeVar("T")
 
 SLOW_IMPORT_SECONDS = 0.3
 """A plugin that takes longer to import slows every command that lists components; it is warned of."""
 
-_KIND_OF_HOOK: dict[str, Kind] = {
+LOAD_SECONDS = 30.0
+"""A plugin whose import or hooks take longer hangs: it is stopped and set aside (:mod:`cxrbench.time_limit`).
+
+Generous, since stopping an import of somebody's heavy library half-way leaves that unusable in this process.
+"""
+
+KIND_OF_HOOK: dict[str, Kind] = {
     "register_datasets": "dataset",
     "register_tasks": "task",
     "register_samplers": "sampler",
@@ -153,7 +160,7 @@ def _alone(manager: pluggy.PluginManager, hook: str, module: object, **values: A
 @functools.cache
 def installed() -> Plugins:
     """The components of cxrbench itself and of every installed plugin; read once a process."""
-    return load_plugins(point for point in entry_points() if point.group.startswith("cxrbench."))
+    return load_plugins(commands.installed_points())
 
 
 def load_plugins(points: Iterable[EntryPoint]) -> Plugins:
@@ -205,13 +212,14 @@ def _load(
 ) -> tuple[Plugin, object]:
     """Import a plugin and hear what it registers."""
     started = time.perf_counter()
-    module = guarded(point.load)
+    module = guarded(partial(within, LOAD_SECONDS, point.load))
     seconds = time.perf_counter() - started
     if isinstance(module, Raised):
         return _aside(plugin, module), None
     # Of two entry points with one module the second is refused, and the first stays.
     before = manager.is_registered(module)
-    heard = guarded(partial(_hear, manager, module, plugin.distribution, registry))
+    hear = partial(_hear, manager, module, plugin.distribution, registry)
+    heard = guarded(partial(within, LOAD_SECONDS, hear))
     if isinstance(heard, Raised):
         if manager.is_registered(module) and not before:
             manager.unregister(module)
@@ -244,7 +252,7 @@ def _hear(
     manager.check_pending()
     others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
-    for hook, kind in _KIND_OF_HOOK.items():
+    for hook, kind in KIND_OF_HOOK.items():
         register = _register_into(found, kind, source)
         manager.subset_hook_caller(hook, remove_plugins=others)(register=register)
     trial = Registry()

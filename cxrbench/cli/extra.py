@@ -7,17 +7,14 @@ from typing import Any
 
 import rich_click as click
 
-from cxrbench.commands import BUILT_IN, PluginCommand, package_of, plugin_commands
+from cxrbench.commands import BUILT_IN, PluginCommand, installed_points, package_of, plugin_commands
 from cxrbench.reporter import Reporter
 
 
 @functools.cache
 def extra_commands() -> dict[str, click.Command]:
     """The commands of installed plugins by name, never one of cxrbench's; looked for once a process."""
-    # Not at the top: who looks for a command of cxrbench does not look through all packages.
-    from importlib.metadata import entry_points
-
-    found = plugin_commands(entry_points())
+    found = plugin_commands(installed_points())
     return {command.name: DeferredCommand(command) for command in found if command.name not in BUILT_IN}
 
 

@@ -294,6 +294,8 @@ def _marks(runs: Sequence[Entry]) -> Iterable[str]:
             yield f"{count:,} patients are in both {pair.replace('/', ' and ')}"
     if None in passport["shared_patients"].values():
         yield "not known whether it was trained on patients of test"
+    for clause in dict.fromkeys(each for run in runs for each in run.record.get("nonconforming", ())):
+        yield f"not conforming: {clause}"
 
 
 def _notes(

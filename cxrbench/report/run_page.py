@@ -108,6 +108,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "facts": _facts(record),
         "sanity": [check["reason"] for check in record.get("sanity") or ()],
         "checked": "sanity" in record,
+        "nonconforming": record.get("nonconforming", ()),
         "metrics": _metrics(record, intervals["metrics"]),
         "metric_columns": [
             ("figure", "name", "text"),
