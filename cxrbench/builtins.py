@@ -469,3 +469,26 @@ def register_ensembles(register: Register) -> None:
         version="1",
         summary="Fitness against cost by NSGA-II: a front, of which the best in budget is taken",
     )
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    """Metrics that no run has unasked."""
+    register(
+        "f_beta",
+        "cxrbench.metrics.f_beta:FBeta",
+        version="1",
+        summary="F-beta, mean over findings: recall counts beta times as much as precision",
+    )
+    register(
+        "expected_cost",
+        "cxrbench.metrics.expected_cost:ExpectedCost",
+        version="1",
+        summary="What missed positives and false calls cost for each image, mean over findings",
+    )
+    register(
+        "log_loss",
+        "cxrbench.metrics.log_loss:LogLoss",
+        version="1",
+        summary="Cross-entropy of probabilities, mean over findings",
+    )

@@ -132,6 +132,11 @@ def register_ensembles(register: Register) -> None:
 
 
 @hookspec
+def register_metrics(register: Register) -> None:
+    """Register metrics (:class:`cxrbench.interfaces.Metric`)."""
+
+
+@hookspec
 def report_sections(  # type: ignore[empty-body]
     run_id: str, record: Mapping[str, Any], folder: Path
 ) -> Sequence[Section]:

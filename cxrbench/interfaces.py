@@ -374,7 +374,7 @@ class Fitness(Protocol):
         NaN for a class that has not both positives and negatives.
 
         Raises:
-            ValueError: the fitness is not a mean over classes.
+            UsageError: the fitness is not a mean over classes.
         """
 
 
@@ -512,4 +512,30 @@ class Runtime(Protocol):
 
         Raises:
             CxrbenchError: the network cannot be built so; the sentence says why.
+        """
+
+
+class Metric(Protocol):
+    """A figure of predictions: one number of a whole test set, or what an ensemble is searched for."""
+
+    tasks: ClassVar[frozenset[str]]
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way is good."""
+
+    def value(self, labels: FloatArray, probabilities: FloatArray, decisions: FloatArray) -> float:
+        """The figure of ``n`` images.
+
+        It is called for a run's test images and for each of a thousand resamples of them, in which an image
+        may stand several times; and for thousands of averages while an ensemble is searched. So it should
+        be vectorised.
+
+        Args:
+            labels: ``[n, c]``; 1, 0 or NaN (unknown).
+            probabilities: ``[n, c]`` in 0..1.
+            decisions: ``[n, c]``; 1, 0 or NaN (undecided).
+
+        Returns:
+            A number, NaN where it is undefined, such as without a known label.
         """

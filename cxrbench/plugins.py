@@ -48,6 +48,7 @@ KIND_OF_HOOK: dict[str, Kind] = {
     "register_runtimes": "runtime",
     "register_explainers": "explainer",
     "register_ensembles": "ensemble",
+    "register_metrics": "metric",
 }
 
 

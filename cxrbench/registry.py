@@ -26,8 +26,8 @@ RunKind = Literal[
 ]
 """Kinds of which a run has one component each: fields of its spec, parts of its keys, axes of a grid."""
 
-Kind = Literal[RunKind, "explainer", "ensemble", "runtime"]
-"""Every kind; those that no run has are used on runs that there are."""
+Kind = Literal[RunKind, "explainer", "ensemble", "runtime", "metric"]
+"""Every kind; those that no run must have are used on runs that there are, or judge them."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)

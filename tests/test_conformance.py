@@ -67,6 +67,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "per_finding": [SMALL_SEARCH],
     "greedy": [{"picks": 10}, {"picks": 10, "start": 2}],
     "differential_evolution": [{"generations": 5}],
+    "f_beta": [{}, {"beta": 0.5}],
+    "expected_cost": [{}, {"fn": 1.0, "fp": 3.0}],
     "pareto": [{"generations": 5}, {"generations": 5, "cost": "members", "budget": 2.0}],
 }
 

@@ -33,8 +33,10 @@ from cxrbench.cli.data_options import NAME
 )
 @click.option(
     "--fitness",
-    type=click.Choice(["macro_f1", "macro_auc", "macro_ap", "accuracy"]),
-    help="What the search makes as high as it can, on tune.  [default: macro_f1, thresholds refitted]",
+    metavar=f"macro_f1|macro_auc|macro_ap|accuracy|{NAME}",
+    shell_complete=complete_components("metric"),
+    help="What the search makes as good as it can, on tune: one of these, thresholds refitted, or a metric "
+    "('cxrbench list metric').  [default: macro_f1]",
 )
 @click.option(
     "--combine",

@@ -2,7 +2,7 @@
 
 Events: ``{"begin": …}`` before each check and ``{"end": …}`` behind it, ``{"components": […]}`` once these
 are known, ``{"finished": true}``. Whoever started the process holds the clock and sees where it hangs or
-crashes (:mod:`cxrbench.conformance.session`). The plugin is imported before anything heavy is, as by commands.
+crashes (:mod:`cxrbench.conformance.session`). The plugin is imported before anything heavy is.
 """
 
 from __future__ import annotations

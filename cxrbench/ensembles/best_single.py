@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cxrbench.ensembling.weights import weighted, weights_state
+from cxrbench.ensembling.weights import WORST, weighted, weights_state
 from cxrbench.interfaces import FoundEnsemble
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class BestSingle:
     ) -> FoundEnsemble:
         """A weight of 1 for that member, of 0 for the others."""
         alone = np.eye(len(members.scores))
-        weights = alone[int(np.argmax(fitness.whole(alone)))]
+        weights = alone[int(np.argmax(np.nan_to_num(fitness.whole(alone), nan=WORST)))]
         return FoundEnsemble(weights, weights_state(weights), weights[None])
 
     def combine(self, scores: FloatArray, state: State) -> FloatArray:

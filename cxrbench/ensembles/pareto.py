@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from cxrbench.ensembling.weights import normalised, weighted, weights_state
+from cxrbench.ensembling.weights import WORST, normalised, weighted, weights_state
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import FoundEnsemble, FrontPoint, TraceRow
 
@@ -82,7 +82,7 @@ class Pareto:
 
             def _evaluate(self, genes: FloatArray, out: dict[str, Any], *_: Any, **__: Any) -> None:
                 weights = weights_of(genes)
-                values = np.nan_to_num(fitness.whole(weights), nan=-1)
+                values = np.nan_to_num(fitness.whole(weights), nan=WORST)
                 out["F"] = np.column_stack([-values, (weights > 0) @ costs])
 
         class Told(Callback):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from cxrbench.ensembling.weights import normalised
+from cxrbench.ensembling.weights import WORST, normalised
 from cxrbench.interfaces import TraceRow
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _Population:
 
     def _fitness_of(self, genes: FloatArray) -> FloatArray:
         self.evaluations += genes.shape[1]
-        return np.nan_to_num(self._evaluate(genes), nan=-1.0)
+        return np.nan_to_num(self._evaluate(genes), nan=WORST)
 
     def _keep(self, genes: FloatArray, fitness: FloatArray) -> None:
         """Make these the population."""

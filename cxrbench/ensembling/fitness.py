@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from cxrbench.errors import UsageError
 from cxrbench.processors import processors
 from cxrbench.statistics.ranking import auc, average_precision
 from cxrbench.statistics.undefined import ratio
@@ -84,11 +85,14 @@ class WeightedFitness:
         """That of each class ``[p, c]``.
 
         Raises:
-            ValueError: accuracy where one class is right, which is no mean over classes.
+            UsageError: accuracy where one class is right, which is no mean over classes.
         """
         if self._whole_images is not None:
             if self.name == "accuracy":
-                raise ValueError("the accuracy of a single-label task is no mean over classes")
+                raise UsageError(
+                    "The accuracy of a single-label task is no mean over classes; give another --fitness or "
+                    "another --search."
+                )
             return self._whole_images.figures(weights)[0]
         single: Float32 = weights.astype(np.float32)
 

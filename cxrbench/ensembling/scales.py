@@ -47,6 +47,11 @@ def to_logits(task: Task, scale: Scale, combined: FloatArray) -> FloatArray:
     return logits_of(combined, scale)
 
 
+def to_probabilities(task: Task, scale: Scale, combined: FloatArray) -> FloatArray:
+    """Probabilities ``[n, c]`` of an ensemble's scores ``[n, c]``; ranks stand for themselves."""
+    return task.probabilities(combined) if scale == "logits" else combined
+
+
 def logits_of(scores: FloatArray, scale: str) -> FloatArray:
     """``log p - log(1 - p)`` of probabilities or ranks of any shape; logits as they are."""
     if scale == "logits":

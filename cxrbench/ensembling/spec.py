@@ -17,6 +17,8 @@ from cxrbench.specs import OneUse
 KINDS_OF_ENSEMBLES: Mapping[str, Kind] = {"search": "ensemble", **JUDGING}
 """The components that such a run has, by the name of the setting."""
 
+_SOUGHT: Mapping[str, Kind] = {"fitness": "metric"}
+
 
 class EnsembleSpec(BaseModel):
     """A run that combines other runs' predictions (:class:`cxrbench.steps.Judged`).
@@ -25,7 +27,8 @@ class EnsembleSpec(BaseModel):
         system: its name; ensembles of one name and one set of members are its seeds.
         members: ids of the runs, sorted.
         search: how they are combined.
-        fitness: what a search makes as high as it can, on tune.
+        fitness: what a search makes as high as it can, on tune: a figure that comes along, or a metric, as
+            low as it can where the smaller is the better.
         combine: what is averaged.
         folds: into how many parts tune is divided, by patient, for scores that their own patient did not
             help to find: calibration and thresholds are fitted on these.
@@ -42,7 +45,7 @@ class EnsembleSpec(BaseModel):
     system: str = Field(min_length=1)
     members: tuple[str, ...] = Field(min_length=1)
     search: OneUse = Use(name="genetic")
-    fitness: FitnessName = "macro_f1"
+    fitness: FitnessName | OneUse = "macro_f1"
     combine: Scale = "probabilities"
     folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0)
@@ -54,7 +57,8 @@ class EnsembleSpec(BaseModel):
 
     def resolved(self, registry: Registry) -> EnsembleSpec:
         """See :func:`cxrbench.judged_spec.resolved`."""
-        return resolved(self, KINDS_OF_ENSEMBLES, registry)
+        kinds = KINDS_OF_ENSEMBLES if isinstance(self.fitness, str) else {**KINDS_OF_ENSEMBLES, **_SOUGHT}
+        return resolved(self, kinds, registry)
 
     def described(self, registry: Registry) -> dict[str, Any]:
         """See :func:`cxrbench.judged_spec.described`."""

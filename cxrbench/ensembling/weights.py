@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray, State
 
 
+WORST = -1e9
+"""What searches take for a fitness that is undefined: worse than any."""
+
+
 def normalised(weights: FloatArray, axis: int = -1) -> FloatArray:
     """Weights that sum to 1 along an axis; where all are 0, each is the same."""
     total = weights.sum(axis=axis, keepdims=True)

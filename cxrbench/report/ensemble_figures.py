@@ -41,7 +41,7 @@ def ensemble_figures(
         told: of the ensemble, see :func:`cxrbench.workflow.contrast.contrast`.
         trace: of its search.
     """
-    head = HEADS[told["fitness"]]
+    head = fitness_head(told)
     figures = {"weights": _weights(name, told), "test": _test(name, told)}
     if len(trace) > 1:
         figures["convergence"] = _convergence(name, head, trace)
@@ -50,6 +50,17 @@ def ensemble_figures(
     if len(told["front"]) > 1:
         figures["front"] = _front(name, head, told)
     return figures
+
+
+def fitness_head(told: Mapping[str, Any]) -> str:
+    """What was made as high as it can be: a figure, or a metric, times -1 where the smaller is the better."""
+    name = str(told["fitness"])
+    return f"−{name}" if told.get("turned") else HEADS.get(name, name)
+
+
+def told_figures(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """The figures that tables tell of an ensemble: what was searched for among them."""
+    return tuple(dict.fromkeys(("macro_f1", "macro_auc", told["fitness"])))
 
 
 def member_name(row: Mapping[str, Any]) -> str:
@@ -119,7 +130,7 @@ def _left_out(name: str, head: str, told: Mapping[str, Any]) -> Sheet:
 def _test(name: str, told: Mapping[str, Any]) -> Sheet:
     systems = {name: told["test"]}
     systems |= {BASELINES[key]: each["test"] for key, each in told["baselines"].items()}
-    shown = [key for key in ("macro_f1", "macro_auc") if key in told["test"]]
+    shown = [key for key in told_figures(told) if key in told["test"]]
     height = _ROW * len(systems) + 0.2
     sheet = Sheet(_WIDTH, height + 0.75, title=f"{name}: test", heading="With 95% intervals over patients")
     width = (_WIDTH - 1.9) / max(len(shown), 1)
@@ -138,7 +149,7 @@ def _test(name: str, told: Mapping[str, Any]) -> Sheet:
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="x", color=RULE)
-        axes.set_xlabel(HEADS[figure])
+        axes.set_xlabel(HEADS.get(figure, figure))
     return sheet
 
 

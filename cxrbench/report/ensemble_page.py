@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 
 from cxrbench.files import write_text
-from cxrbench.report.ensemble_figures import BASELINES, HEADS, ensemble_figures, member_name
+from cxrbench.report.ensemble_figures import (
+    BASELINES,
+    HEADS,
+    ensemble_figures,
+    fitness_head,
+    member_name,
+    told_figures,
+)
 from cxrbench.report.page.page import data_uri, fixed, write_page
 from cxrbench.report.sheet import house_style
 
@@ -33,7 +40,7 @@ def write_ensemble(
         told: of the ensemble, see :func:`cxrbench.workflow.contrast.contrast`.
         trace: of its search.
     """
-    rows, head = member_rows(told), HEADS[told["fitness"]]
+    rows, head = member_rows(told), fitness_head(told)
     write_text(folder / "ensemble_members.csv", pd.DataFrame(rows).to_csv(index=False))
     if trace:
         write_text(folder / "ensemble_trace.csv", pd.DataFrame(trace).to_csv(index=False))
@@ -94,7 +101,7 @@ def system_rows(name: str, told: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for heading, each in [(name, told), *((BASELINES[key], row) for key, row in told["baselines"].items())]:
         row: dict[str, Any] = {"system": heading}
-        for figure in ("macro_f1", "macro_auc"):
+        for figure in told_figures(told):
             test = each["test"].get(figure, {"value": None, "low": None, "high": None})
             row |= {
                 f"{figure}_tune": each["tune"][figure],
@@ -110,7 +117,7 @@ def system_rows(name: str, told: Mapping[str, Any]) -> list[dict[str, Any]]:
 def difference_rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row a baseline and figure: the ensemble's less the baseline's, on test."""
     return [
-        {"baseline": BASELINES[key], "figure": HEADS[figure], **gap}
+        {"baseline": BASELINES[key], "figure": HEADS.get(figure, figure), **gap}
         for key, each in told["baselines"].items()
         for figure, gap in each["difference"].items()
     ]

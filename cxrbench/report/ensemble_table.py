@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from cxrbench.report.ensemble_figures import HEADS, told_figures
 from cxrbench.report.ensemble_page import difference_rows, member_rows, system_rows
 from cxrbench.report.page.page import fixed
 from cxrbench.report.tables import heading, plain_table
@@ -26,10 +27,12 @@ def ensemble_tables(record: Mapping[str, Any]) -> list[RenderableType]:
         spread = f"{fixed(row['lowest'])} to {fixed(row['highest'])}"
         cells = (fixed(row["weight"]), spread, fixed(row["fitness"], 4), fixed(row["lost_on_tune"], 4))
         members.add_row(row["member"], *cells, _signed(gap))
-    systems = _table("", "F1 tune", "cross-fitted", "test", "AUC tune", "cross-fitted", "test")
+    shown = told_figures(told)
+    heads = [f"{HEADS.get(name, name).removeprefix('macro-').removeprefix('macro ')} tune" for name in shown]
+    systems = _table("", *(cell for head in heads for cell in (head, "cross-fitted", "test")))
     for row in system_rows(name, told):
         figures: list[str] = []
-        for figure in ("macro_f1", "macro_auc"):
+        for figure in shown:
             figures += [fixed(row[f"{figure}_tune"], 4), fixed(row[f"{figure}_cross"], 4)]
             ends = {
                 "value": row[f"{figure}_test"],

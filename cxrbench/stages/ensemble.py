@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cxrbench.ensembling.fitness import FitnessName, WeightedFitness
-from cxrbench.ensembling.scales import Scale, to_logits, to_scale
+from cxrbench.ensembling.goal import Goal, refitted
+from cxrbench.ensembling.scales import Scale, to_logits, to_probabilities, to_scale
 from cxrbench.files import read_json, write_json
-from cxrbench.interfaces import EnsembleSearch, FoundEnsemble, Members
+from cxrbench.interfaces import EnsembleSearch, Fitness, FoundEnsemble, Members
 from cxrbench.predictions import Predictions
 from cxrbench.roles import patient_folds
 from cxrbench.statistics.decisions import confusion, f1
-from cxrbench.statistics.operating import best_f1
 from cxrbench.statistics.ranking import auc, average_precision
 from cxrbench.statistics.undefined import mean_defined
 from cxrbench.task import Task
@@ -65,7 +64,7 @@ def scaled(task: Task, scale: Scale, logits: FloatArray, tune: FloatArray) -> Fl
 def run(
     folder: Path,
     search: EnsembleSearch,
-    fitness: FitnessName,
+    goal: Goal,
     tune: Tune,
     folds: int,
     seed: int,
@@ -77,7 +76,7 @@ def run(
         folder: gets ``ensemble.json`` and, of the tune images, ``predictions.parquet``: each image's from
             an ensemble that was found without its patient.
         search: what searches.
-        fitness: what for.
+        goal: what for.
         tune: what is searched on.
         folds: how many parts.
         seed: of the search.
@@ -86,7 +85,7 @@ def run(
     scores = tune.scores(tune.logits)
     started = time.perf_counter()
     everyone = np.ones(len(tune.labels), bool)
-    found, fit = _search(search, fitness, tune, scores, everyone, seed, advance)
+    found, fit = _search(search, goal, tune, scores, everyone, seed, advance)
     seconds = time.perf_counter() - started
     fold_of = patient_folds(tune.patients, folds)
     crossed, decided = np.zeros(scores.shape[1:]), np.zeros(scores.shape[1:])
@@ -94,19 +93,20 @@ def run(
         held = fold_of == fold
         state = found.state
         if not held.all():
-            state = _search(search, fitness, tune, scores, ~held, seed, advance)[0].state
+            state = _search(search, goal, tune, scores, ~held, seed, advance)[0].state
         crossed[held] = search.combine(scores[:, held], state)
         fitted = search.combine(scores[:, ~held], state) if not held.all() else crossed
-        thresholds = _thresholds(tune.task, fitted, tune.labels[~held if not held.all() else held])
+        thresholds = refitted(tune.task, fitted, tune.labels[~held if not held.all() else held])
         decided[held] = tune.task.decide(crossed[held], thresholds)
     whole = search.combine(scores, found.state)
-    own = tune.task.decide(whole, _thresholds(tune.task, whole, tune.labels))
+    own = tune.task.decide(whole, refitted(tune.task, whole, tune.labels))
     alone = np.eye(len(scores))
     write_json(
         folder / "ensemble.json",
         {
             "scale": tune.scale,
-            "fitness": fitness,
+            "fitness": goal.name,
+            "turned": goal.turned,
             "state": dict(found.state),
             "weights": found.weights.tolist(),
             "restarts": found.restarts.tolist(),
@@ -115,12 +115,12 @@ def run(
                 {"weights": point.weights.tolist(), "fitness": point.fitness, "cost": point.cost}
                 for point in found.front
             ],
-            "tune": _figures(tune, whole, own),
-            "cross_fitted": _figures(tune, crossed, decided),
+            "tune": _figures(tune, goal, whole, own),
+            "cross_fitted": _figures(tune, goal, crossed, decided),
             "members": {"fitness": fit.whole(alone).tolist(), "constant": _constant(tune.logits)},
             "left_out": [
-                mean - _value(tune, fitness, left_out(search, scores, found.state, found.weights, place))
-                for mean in [_value(tune, fitness, whole)]
+                mean - _value(tune, goal, left_out(search, scores, found.state, found.weights, place))
+                for mean in [_value(tune, goal, whole)]
                 for place in range(len(scores))
             ],
             "notes": _notes(found),
@@ -178,25 +178,24 @@ def left_out(
 
 def _search(
     search: EnsembleSearch,
-    fitness: FitnessName,
+    goal: Goal,
     tune: Tune,
     scores: FloatArray,
     rows: Any,
     seed: int,
     advance: Callable[[float], None],
-) -> tuple[FoundEnsemble, WeightedFitness]:
+) -> tuple[FoundEnsemble, Fitness]:
     labels = tune.labels[rows]
-    judge = WeightedFitness(fitness, tune.task.kind, scores[:, rows], labels)
+    judge = goal.fitness(tune.task, tune.scale, scores[:, rows], labels)
     members = Members(scores[:, rows], labels, tune.patients.to_numpy()[rows], tune.scale, tune.costs)
     return search.search(members, judge, seed, advance), judge
 
 
-def _thresholds(task: Task, scores: FloatArray, labels: FloatArray) -> FloatArray | None:
-    return best_f1(scores, labels)[0] if task.kind == "multilabel" else None
+def _figures(tune: Tune, goal: Goal, scores: FloatArray, decisions: FloatArray) -> dict[str, float]:
+    """Means over findings, decisions at thresholds of best F1; the share of right calls, or of images.
 
-
-def _figures(tune: Tune, scores: FloatArray, decisions: FloatArray) -> dict[str, float]:
-    """Means over findings, decisions at thresholds of best F1; the share of right calls, or of images."""
+    Where a metric is searched for, its value too.
+    """
     labels = tune.labels
     right = np.where(np.isnan(labels) | np.isnan(decisions), np.nan, decisions == labels)
     if tune.task.kind == "singlelabel":
@@ -206,14 +205,23 @@ def _figures(tune: Tune, scores: FloatArray, decisions: FloatArray) -> dict[str,
         "macro_auc": mean_defined(auc(scores, labels)),
         "macro_ap": mean_defined(average_precision(scores, labels)),
         "accuracy": mean_defined(right.ravel()),
+        **(
+            {}
+            if goal.metric is None
+            else {
+                goal.name: goal.metric.value(
+                    labels, to_probabilities(tune.task, tune.scale, scores), decisions
+                )
+            }
+        ),
     }
 
 
-def _value(tune: Tune, fitness: FitnessName, scores: FloatArray) -> float:
+def _value(tune: Tune, goal: Goal, scores: FloatArray) -> float:
     """The fitness of combined scores ``[n, c]``."""
     if np.isnan(scores).all():
         return math.nan
-    judge = WeightedFitness(fitness, tune.task.kind, scores[None], tune.labels)
+    judge = goal.fitness(tune.task, tune.scale, scores[None], tune.labels)
     return float(judge.whole(np.ones((1, 1)))[0])
 
 

@@ -79,6 +79,16 @@ def f1(counts: Confusion) -> FloatArray:
     return ratio(2 * counts.tp, np.where(positives > 0, counts.tp + counts.fp + positives, 0))
 
 
+def f_beta(counts: Confusion, beta: float) -> FloatArray:
+    """``(1 + β²) tp / ((1 + β²) tp + β² fn + fp)`` ``[c]``: F1 where recall counts β times as much.
+
+    Undefined and 0 where :func:`f1` is. Van Rijsbergen, "Information Retrieval", 1979.
+    """
+    square = beta**2
+    called = (1 + square) * counts.tp + square * counts.fn + counts.fp
+    return ratio((1 + square) * counts.tp, np.where(counts.tp + counts.fn > 0, called, 0))
+
+
 def accuracy(counts: Confusion) -> FloatArray:
     """``(tp + tn) / (tp + fp + tn + fn)`` ``[c]``, NaN where nothing was counted."""
     return ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn)

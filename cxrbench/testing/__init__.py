@@ -29,6 +29,7 @@ from cxrbench.testing import (
     explainers,
     heads,
     losses,
+    metrics,
     preprocessing,
     resizers,
     runtimes,
@@ -59,6 +60,7 @@ _CHECKS: dict[Kind, tuple[Check, ...]] = {
     "runtime": runtimes.CHECKS,
     "explainer": explainers.CHECKS,
     "ensemble": ensembles.CHECKS,
+    "metric": metrics.CHECKS,
 }
 
 

@@ -29,6 +29,7 @@ _PROTOCOLS: dict[Kind, type[Any]] = {
     "runtime": interfaces.Runtime,
     "explainer": interfaces.Explainer,
     "ensemble": interfaces.EnsembleSearch,
+    "metric": interfaces.Metric,
 }
 
 

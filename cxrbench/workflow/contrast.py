@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.ensembling.goal import Goal
 from cxrbench.ensembling.members import JoinedMembers
+from cxrbench.evaluation.asked import estimate_asked
 from cxrbench.evaluation.cohort import Cohort
 from cxrbench.evaluation.replicates import REPLICATES
 from cxrbench.evaluation.stored import Evaluation
 from cxrbench.files import read_json
 from cxrbench.interfaces import EnsembleSearch
-from cxrbench.stages import ensemble
-from cxrbench.statistics.bootstrap import Replicates, bootstrap
+from cxrbench.stages import ensemble, evaluate
+from cxrbench.statistics.bootstrap import Estimate, Replicates, bootstrap
 from cxrbench.statistics.comparison import paired_difference
 from cxrbench.statistics.resamples import Resamples
 from cxrbench.statistics.weighted import Ranking
@@ -30,7 +33,11 @@ LEVEL = 0.95
 
 
 def contrast(
-    joined: JoinedMembers, found: Mapping[str, Mapping[str, Any]], evaluations: Mapping[str, Path]
+    joined: JoinedMembers,
+    found: Mapping[str, Mapping[str, Any]],
+    evaluations: Mapping[str, Path],
+    goal: Goal,
+    cohort: Cohort,
 ) -> dict[str, Any]:
     """What is told of an ensemble, as JSON.
 
@@ -39,10 +46,12 @@ def contrast(
         found: what each search found (:func:`cxrbench.stages.ensemble.read`): the ensemble's own under an
             empty name, baselines under theirs.
         evaluations: the folder of each evaluation, likewise.
+        goal: what was searched for; a metric's value on test is told too.
+        cohort: the test images.
     """
     own = found[""]
     ids = [member.run_id for member in joined.members]
-    read = {name: _evaluation(folder) for name, folder in evaluations.items()}
+    read = {name: _figures(_evaluation(folder), goal, cohort) for name, folder in evaluations.items()}
     notes = list(own["notes"])
     for run_id, constant in zip(ids, own["members"]["constant"], strict=True):
         if constant:
@@ -50,6 +59,7 @@ def contrast(
     classes = joined.task.classes
     return {
         "fitness": own["fitness"],
+        "turned": own.get("turned", False),
         "combine": own["scale"],
         "weights": _named(ids, classes, own["weights"]),
         "front": [{**point, "weights": _named(ids, classes, point["weights"])} for point in own["front"]],
@@ -124,25 +134,46 @@ def _evaluation(folder: Path) -> Evaluation:
     return Evaluation(folder, read_json(folder / "metrics.json"))
 
 
-def _values(evaluation: Evaluation) -> dict[str, Any]:
-    record = evaluation.record
+def _figures(evaluation: Evaluation, goal: Goal, cohort: Cohort) -> dict[str, Estimate]:
+    """What is told of test, where it is defined; without replicates, where none were kept."""
+    metrics = evaluation.record["metrics"]
+    defined = [name for name in FIGURES if metrics.get(name) is not None]
+    found = {
+        name: (
+            evaluation.estimate(name)
+            if name in evaluation.replicates
+            else Estimate(metrics[name], np.empty(0), "", ())
+        )
+        for name in defined
+    }
+    if goal.metric is not None:
+        probabilities = evaluate.read_probabilities(evaluation.folder)
+        decisions = evaluate.read_decisions(evaluation.folder)
+        found[goal.name] = estimate_asked(goal.metric, cohort, probabilities, decisions)
+    return found
+
+
+def _values(figures: Mapping[str, Estimate]) -> dict[str, Any]:
     return {
-        name: {
-            "value": record["metrics"][name],
-            **record["intervals"]["metrics"].get(name, {"low": None, "high": None}),
-        }
-        for name in FIGURES
-        if record["metrics"].get(name) is not None
+        name: {"value": estimate.value, **_ends(estimate)}
+        for name, estimate in figures.items()
+        if not math.isnan(estimate.value)
     }
 
 
-def _differences(own: Evaluation, other: Evaluation) -> dict[str, Any]:
+def _ends(estimate: Estimate) -> dict[str, float | None]:
+    if not estimate.replicates.size:
+        return {"low": None, "high": None}
+    interval = estimate.interval(LEVEL)
+    return {"low": interval.low, "high": interval.high}
+
+
+def _differences(own: Mapping[str, Estimate], other: Mapping[str, Estimate]) -> dict[str, Any]:
     """The ensemble's figures less a baseline's."""
-    both = [name for name in FIGURES if name in own.replicates and name in other.replicates]
     return {
-        name: _difference(own.estimate(name), other.estimate(name))
-        for name in both
-        if own.record["metrics"].get(name) is not None
+        name: _difference(estimate, other[name])
+        for name, estimate in own.items()
+        if name in other and estimate.replicates.size and other[name].replicates.size
     }
 
 

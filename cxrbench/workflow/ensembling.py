@@ -12,13 +12,16 @@ import numpy as np
 import tomli_w
 
 from cxrbench.data import Data, Passport
+from cxrbench.ensembling.fitness import FITNESSES
+from cxrbench.ensembling.goal import Goal
 from cxrbench.ensembling.members import JoinedMembers, Member, join_members
 from cxrbench.ensembling.spec import EnsembleSpec
-from cxrbench.errors import UsageError
+from cxrbench.errors import UsageError, did_you_mean
+from cxrbench.evaluation.asked import figure_name
 from cxrbench.evaluation.cohort import Cohort
-from cxrbench.interfaces import EnsembleSearch
+from cxrbench.interfaces import EnsembleSearch, Metric
 from cxrbench.leaderboard.latencies import latencies
-from cxrbench.options import Use, bind, make
+from cxrbench.options import Use, bind, make, parse_use
 from cxrbench.records import read_record
 from cxrbench.registry import Registry
 from cxrbench.report.ensemble_page import write_ensemble
@@ -80,6 +83,8 @@ class Ensembling:
                 component does not fit the task.
         """
         given = {name: value for name, value in request.settings.items() if value is not None}
+        if "fitness" in given:
+            _require_fitness(given["fitness"], self.registry)
         records = [read_record(self.store.find_run(run)) for run in request.runs]
         if "latency_ms" in request.search.options.values():
             # Only then: a later measurement would make another ensemble of the same members otherwise.
@@ -126,6 +131,7 @@ class EnsembleJob:
         self._data = Data(GivenImages(joined.collection), identity, None, store)
         self._opened = OpenedData(store, registry, reporter, self._data, identity)
         self._data.require_sound()
+        self._goal = _goal_of(spec, joined, registry)
         self._evidence = Evidence(store, registry, spec, self._opened, self._opened)
 
     @cached_property
@@ -167,7 +173,11 @@ class EnsembleJob:
             {
                 "version": ensemble.VERSION,
                 "search": keyed(use, "ensemble", self._registry),
-                "fitness": self.spec.fitness,
+                "fitness": (
+                    self.spec.fitness
+                    if isinstance(self.spec.fitness, str)
+                    else keyed(self.spec.fitness, "metric", self._registry)
+                ),
                 "combine": self.spec.combine,
                 "folds": self.spec.folds,
                 "seed": self.spec.seed,
@@ -251,11 +261,11 @@ class EnsembleJob:
             ensemble.run(
                 folder,
                 way.search,
-                spec.fitness,
+                self._goal,
                 tune,
                 spec.folds,
                 spec.seed,
-                lambda best: advance(1, "" if np.isnan(best) else f"{spec.fitness} {best:.4f}"),
+                lambda best: advance(1, self._goal.told(best)),
             )
 
     def _combine(self, way: _Way, folder: Path) -> None:
@@ -273,7 +283,7 @@ class EnsembleJob:
         evaluations = {
             name: self._store.read(way.steps.evaluation.id).folder for name, way in self._ways.items()
         }
-        told = contrast(self.joined, found, evaluations)
+        told = contrast(self.joined, found, evaluations, self._goal, self._cohort())
         told["members"] = member_values(
             self.joined,
             self._ways[""].search,
@@ -313,6 +323,26 @@ class EnsembleJob:
             self._data.patients("test"),
             self._data.facts("test"),
         )
+
+
+def _require_fitness(text: str, registry: Registry) -> None:
+    """Refuse what is neither a figure that comes along nor a metric.
+
+    Raises:
+        UsageError: it is neither; what there is, is named.
+    """
+    name = text if text in FITNESSES else parse_use("--fitness", text).name
+    known = [*FITNESSES, *(component.name for component in registry.all("metric"))]
+    if name not in known and "/" not in name:
+        raise UsageError(f"There is no fitness '{name}'; {did_you_mean(name, known)}")
+
+
+def _goal_of(spec: EnsembleSpec, joined: JoinedMembers, registry: Registry) -> Goal:
+    if isinstance(spec.fitness, str):
+        return Goal(spec.fitness)
+    metric: Metric = make(spec.fitness, "metric", registry)
+    joined.task.require_fit("metric", spec.fitness.name, metric.tasks)
+    return Goal(figure_name(spec.fitness, registry), metric)
 
 
 def _sum(values: FloatArray) -> int | None:

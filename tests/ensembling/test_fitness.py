@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve
 
 from cxrbench.ensembling.fitness import WeightedFitness
+from cxrbench.errors import UsageError
 from cxrbench.statistics.operating import best_f1
 from cxrbench.statistics.ranking import auc, average_precision
 
@@ -108,7 +109,7 @@ def test_where_one_class_is_right_the_most_probable_is_called(own):
         called = np.einsum(form, each, scores).argmax(axis=1)
         assert f1.whole(weights)[place] == pytest.approx(f1_score(right, called, average="macro"))
         assert accuracy.whole(weights)[place] == pytest.approx(accuracy_score(right, called))
-    with pytest.raises(ValueError, match="no mean over classes"):
+    with pytest.raises(UsageError, match="no mean over classes"):
         accuracy.each(weights)
 
 

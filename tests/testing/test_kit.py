@@ -196,6 +196,17 @@ class SoundSearch:
         return np.einsum("m,mnc->nc", np.array(state["weights"]), scores)
 
 
+class SoundMetric:
+    """The share of right decisions."""
+
+    tasks: ClassVar[frozenset[str]] = frozenset({"multilabel", "singlelabel"})
+    higher_is_better: ClassVar[bool] = True
+
+    def value(self, labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray) -> float:
+        counted = ~(np.isnan(labels) | np.isnan(decisions))
+        return float((decisions == labels)[counted].mean()) if counted.any() else float("nan")
+
+
 SOUND: list[tuple[Kind, type[Any]]] = [
     ("dataset", SoundDataset),
     ("backbone", SoundBackbone),
@@ -206,6 +217,7 @@ SOUND: list[tuple[Kind, type[Any]]] = [
     ("thresholds", SoundThresholds),
     ("explainer", SoundExplainer),
     ("ensemble", SoundSearch),
+    ("metric", SoundMetric),
 ]
 
 
@@ -725,3 +737,48 @@ def impatient(self: Any, members: Members, fitness: Fitness, seed: int, advance:
 def test_broken_searches(members: dict[str, Any], check: str) -> None:
     with np.errstate(all="ignore"):
         assert_fails("ensemble", broken(SoundSearch, **members), check)
+
+
+@dataclass
+class CountingMetric(SoundMetric):
+    """How many decisions are right: grows with the images."""
+
+    def value(self, labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray) -> float:
+        counted = ~(np.isnan(labels) | np.isnan(decisions))
+        return float((decisions == labels)[counted].sum()) if counted.any() else float("nan")
+
+
+def zero_without_labels(
+    self: Any, labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray
+) -> float:
+    return float(np.nan_to_num(SoundMetric().value(labels, probabilities, decisions)))
+
+
+def unknown_as_negative(
+    self: Any, labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray
+) -> float:
+    return float((decisions == np.nan_to_num(labels)).mean())
+
+
+def rounds_in_place(self: Any, labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray) -> float:
+    np.nan_to_num(labels, copy=False)
+    return SoundMetric().value(labels, probabilities, decisions)
+
+
+@pytest.mark.parametrize(
+    ("cls", "check"),
+    [
+        (
+            broken(SoundMetric, value=lambda self, labels, probabilities, decisions: labels[0]),
+            "gives_one_number",
+        ),
+        (broken(SoundMetric, higher_is_better=False), "says_which_way_is_good"),
+        (broken(SoundMetric, higher_is_better="yes"), "says_which_way_is_good"),
+        (broken(SoundMetric, value=unknown_as_negative), "leaves_out_unknown_labels"),
+        (broken(SoundMetric, value=zero_without_labels), "is_undefined_without_labels"),
+        (CountingMetric, "counts_images_as_often_as_they_stand"),
+        (broken(SoundMetric, value=rounds_in_place), "leaves_its_arguments_alone"),
+    ],
+)
+def test_broken_metrics_fail(cls: type[Any], check: str) -> None:
+    assert_fails("metric", cls, check)

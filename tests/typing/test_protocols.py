@@ -53,6 +53,7 @@ from cxrbench.interfaces import (
     FeatureBackbone,
     Head,
     Loss,
+    Metric,
     Preprocessing,
     Resizer,
     Runtime,
@@ -66,6 +67,9 @@ from cxrbench.losses.bce import Bce
 from cxrbench.losses.cross_entropy import CrossEntropy
 from cxrbench.losses.focal import Focal
 from cxrbench.losses.weighted_bce import WeightedBce
+from cxrbench.metrics.expected_cost import ExpectedCost
+from cxrbench.metrics.f_beta import FBeta
+from cxrbench.metrics.log_loss import LogLoss
 from cxrbench.plugins import load_plugins
 from cxrbench.preprocessing.equalize import Equalize
 from cxrbench.preprocessing.none import NoPreprocessing
@@ -159,6 +163,8 @@ SEARCHES: tuple[Callable[..., EnsembleSearch], ...] = (
     Pareto,
 )
 
+METRICS: tuple[Callable[..., Metric], ...] = (FBeta, ExpectedCost, LogLoss)
+
 TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "dataset": DATASETS,
     "task": TASKS,
@@ -175,6 +181,7 @@ TYPED: dict[Kind, tuple[Callable[..., Any], ...]] = {
     "runtime": RUNTIMES,
     "explainer": EXPLAINERS,
     "ensemble": SEARCHES,
+    "metric": METRICS,
 }
 
 
