@@ -25,7 +25,8 @@ def main(folder: Path) -> None:
     # What checks find is not kept among what the user's own found.
     os.environ["XDG_CACHE_HOME"] = str(folder.resolve() / "cache")
     for kind in KINDS_OF_PLUGINS:
-        run(sys.executable, "-m", "cxrbench", "plugins", "new", f"try-{kind}", "--kind", kind, "--into", folder)
+        new = ("plugins", "new", f"try-{kind}", "--kind", kind, "--into", folder)
+        run(sys.executable, "-m", "cxrbench", *new)
     python = environment(folder.resolve() / ".venv")
     packages = sorted(map(str, folder.glob("cxrbench-*")))
     install(python, "--no-deps", "--no-build-isolation", *packages)

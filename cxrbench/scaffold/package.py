@@ -30,6 +30,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _USES = {
     "ensemble": "cxrbench ensemble RUN RUN --search {}",
     "runtime": "cxrbench latency RUN --runtimes {}",
+    "metric": "cxrbench ensemble RUN RUN --fitness {}",
     "explainer": "cxrbench explain RUN --explainer {}",
     "resizer": "cxrbench list resizer {}",
     "head": "cxrbench list head {}",
