@@ -23,12 +23,16 @@ def install(site: Path, name: str, module: str, group: str = "cxrbench.v1") -> N
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}_plugin\n")
 
 
+def seen_beside(site: Path) -> str:
+    """``PYTHONPATH`` with what is installed in ``site``."""
+    return os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def command(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """``cxrbench`` in a process of its own, which sees what is installed in ``site``, with a cache there."""
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {
         **os.environ,
-        "PYTHONPATH": path,
+        "PYTHONPATH": seen_beside(site),
         "XDG_CACHE_HOME": str(site / "cache"),
         "TERM": "dumb",
         "OMP_NUM_THREADS": "1",

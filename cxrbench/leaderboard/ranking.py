@@ -119,7 +119,10 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
                 entry.run_id,
                 system(entry.record),
                 entry.value(metric.name),
-                tuple(check["reason"] for check in entry.record["sanity"]),
+                (
+                    *(check["reason"] for check in entry.record["sanity"]),
+                    *(f"Not conforming: {each}." for each in entry.record.get("nonconforming", ())),
+                ),
             )
             for entry in failed
         ),

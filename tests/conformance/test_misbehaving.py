@@ -15,6 +15,7 @@ CONDUCT = {
     "crash": "os._exit(7)",
     "stray": "probabilities[:] = 0.5; return points",
     "short": "return points[:-1]",
+    "mute": "return [OperatingPoint(0.5, feasible=False)] * len(points)",
     "nan": "return [OperatingPoint(float('nan'))] * len(points)",
     "raising": "raise KeyError('weights')",
 }
@@ -81,6 +82,7 @@ def failed(plugin: dict[str, Any], of: str) -> dict[str, str]:
         ("crash", "gives_a_point_for_each_column", "The interpreter ended with exit code 7."),
         ("stray", "leaves_its_arguments_alone", "changes its argument 'probabilities'"),
         ("short", "gives_a_point_for_each_column", "3 for 4 columns"),
+        ("mute", "gives_its_reasons", "has no reason"),
         ("nan", "gives_its_reasons", "has no reason"),
         ("raising", "gives_a_point_for_each_column", "KeyError: 'weights'"),
     ],
@@ -121,26 +123,26 @@ def run(site: Path, *more: object) -> Any:
 
 
 def test_rows_of_what_failed_say_so(site: Path, checked: dict[str, Any]) -> None:
-    assert failed(checked["conduct"], "thresholds/stray")
+    assert failed(checked["conduct"], "thresholds/mute")
     # What misbehaves beside it is warned of, and takes nothing down.
     sound = run(site, "--thresholds", "sound")
     assert sound.returncode == 0, sound.stderr
     assert json.loads(sound.stdout)["runs"][0]["nonconforming"] == []
     assert "plugin raises (cxrbench-raises 1.5) is set aside" in sound.stderr
 
-    refused = run(site, "--thresholds", "sound,stray")
+    refused = run(site, "--thresholds", "sound,mute")
     assert refused.returncode == 2
-    assert "failed leaves_its_arguments_alone when last checked" in " ".join(refused.stderr.split())
+    assert "failed gives_its_reasons when last checked" in " ".join(refused.stderr.split())
     assert "--allow-nonconforming" in refused.stderr
 
-    allowed = run(site, "--thresholds", "stray", "--allow-nonconforming")
+    allowed = run(site, "--thresholds", "mute", "--allow-nonconforming")
     assert allowed.returncode == 0, allowed.stderr
     (record,) = json.loads(allowed.stdout)["runs"]
-    told = "the thresholds 'stray' failed leaves_its_arguments_alone"
+    told = "the thresholds 'mute' failed gives_its_reasons"
     assert record["nonconforming"] == [told]
     board = command(site, "leaderboard", "--results", site / "results", "--md", site / "board.md")
     assert board.returncode == 0, board.stderr
-    (row,) = [line for line in (site / "board.md").read_text().splitlines() if "not conforming" in line]
+    (row,) = [line for line in (site / "board.md").read_text().splitlines() if "conforming" in line]
     assert told in row
     shown = command(site, "show", record["run_id"], "--results", site / "results")
     assert f"NOT CONFORMING: {told}" in shown.stdout

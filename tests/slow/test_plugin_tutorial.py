@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -23,14 +24,14 @@ def test_the_page_says_how_little_it_takes() -> None:
     assert f"It takes {len(lines)} lines of your own" in " ".join(PAGE.split())
 
 
-def test_the_strategy_keeps_its_promise() -> None:
-    scope: dict[str, object] = {"__name__": "spec90"}
-    exec(compile(WRITTEN, "plugin_tutorial.md", "exec"), scope)
+def test_the_strategy_keeps_its_promise(tmp_path: Path) -> None:
+    (tmp_path / "thresholds.py").write_text(WRITTEN, encoding="utf-8")
+    spec90 = runpy.run_path(str(tmp_path / "thresholds.py"))["Spec90"]
     rng = np.random.default_rng(0)
     probabilities = rng.random((500, 3)).round(2)
     labels = (rng.random((500, 3)) < [0.1, 0.5, 0.9]).astype(float)
     for target in (0.9, 0.5):
-        points = scope["Spec90"](target=target).fit(probabilities, labels, calibrated=False)  # type: ignore[operator]
+        points = spec90(target=target).fit(probabilities, labels, calibrated=False)
         for point, p, y in zip(points, probabilities.T, labels.T, strict=True):
             negatives = p[y == 0]
             assert (negatives < point.threshold).mean() >= target
