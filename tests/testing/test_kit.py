@@ -717,6 +717,7 @@ def frozen(maps: np.ndarray, network: nn.Module) -> np.ndarray:
         (lambda maps, network: maps - 0.5, "gives_a_map_of_each_image"),
         (lambda maps, network: maps * 255, "gives_a_map_of_each_image"),
         (lambda maps, network: maps * 0, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps[:, :32, :32], "takes_odd_sizes"),
         (lambda maps, network: maps / len(maps), "treats_images_alone"),
         (lambda maps, network: maps * np.float32(random.random()), "repeats_itself"),
         (frozen, "leaves_the_network_alone"),
