@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from cxrbench.cli.common import Output, columns, common
+from cxrbench.conformance.session import SECONDS
 from cxrbench.registry import KINDS
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ component could be checked.
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
+    default=SECONDS,
     show_default=True,
     help="How long a check may take; one that compiles a network six times as long.",
 )

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
@@ -155,7 +156,7 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
     """
     components: Uses = ()
     step: dict[str, Any] = {}
-    long = False
+    long, begun = False, 0.0
     with _started(request) as (lines, ended):
         while True:
             allowed = request.seconds * (LONGER if long else 1) if step else _STARTING
@@ -171,7 +172,7 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
                 components = event["components"]
             elif "begin" in event:
                 step = event["begin"]
-                long = step.pop("long")
+                long, begun = step.pop("long"), time.perf_counter()
             elif "end" in event:
                 add(Outcome(**step, **event["end"]))
                 step = {}
@@ -179,7 +180,8 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
                 return components, ()
     if not step:
         raise CxrbenchError(f"Checks in a process of their own came to nothing: {seen} {trace}".strip())
-    add(Outcome(**step, outcome="failed", seen=seen, trace=trace, seconds=allowed))
+    seconds = round(time.perf_counter() - begun, 3)
+    add(Outcome(**step, outcome="failed", seen=seen, trace=trace, seconds=seconds))
     names = [_of(each) for each in components]
     return components, components[names.index(step["of"]) + 1 :] if step["of"] in names else ()
 
