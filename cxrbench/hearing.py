@@ -24,7 +24,7 @@ T = TypeVar("T")
 def tell(
     hook: Literal["artifact_written", "epoch_ended"], reporter: Reporter, traces: Path, **values: Any
 ) -> None:
-    """Call the observers of a hook. One that raises hears no more in this process.
+    """Call the observers of a hook. A plugin that raised is called no more in this process.
 
     Args:
         hook: its name.
@@ -34,7 +34,7 @@ def tell(
     """
     found = installed()
     for listener in found.listeners(hook):
-        if (hook, listener.plugin) in found.failed:
+        if listener.plugin in found.failed:
             continue
         told = guarded(partial(listener.call, **copy.deepcopy(values)))
         if isinstance(told, Raised):
@@ -54,19 +54,22 @@ def answers(
         values: the hook's arguments.
     """
     for listener in installed().listeners(hook):
-        given = copy.deepcopy(values)
-        answer = guarded(lambda call=listener.call, given=given: made(call(**given)))  # type: ignore[misc]
+        answer = guarded(partial(_answer, made, listener.call, copy.deepcopy(values)))
         if isinstance(answer, Raised):
             _warn(hook, listener.plugin, answer, "is left out there", reporter, traces)
         yield listener.plugin, answer
 
 
+def _answer(made: Callable[[Any], T], call: Callable[..., Any], values: dict[str, Any]) -> T:
+    return made(call(**values))
+
+
 def _warn(hook: str, plugin: Plugin, raised: Raised, then: str, reporter: Reporter, traces: Path) -> None:
     """Say once that a plugin raised, and keep the trace where that can be written."""
     failed = installed().failed
-    if (hook, plugin) in failed:
+    if plugin in failed:
         return
-    failed.add((hook, plugin))
+    failed.add(plugin)
     path = traces / f"plugin-{re.sub(r'[^A-Za-z0-9_-]', '_', plugin.name)}-{hook}.txt"
     where = ""
     # The warning is what counts: it must come of a store that cannot be written to, too.

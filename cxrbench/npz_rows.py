@@ -13,8 +13,9 @@ import zlib
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
+import numpy as np
 from numpy.lib import format as npy
 
 from cxrbench.errors import CxrbenchError, DamagedImageError
@@ -24,12 +25,17 @@ ARCHIVE = ".npz"
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-class _Stack(NamedTuple):
-    """An array: where its bytes begin behind its header, how many rows, and bytes of each."""
+class Stack(NamedTuple):
+    """An array of rows: its shape and type, and where its bytes begin behind its header."""
 
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     start: int
-    rows: int
-    row_bytes: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of each row."""
+        return prod(self.shape[1:]) * self.dtype.itemsize
 
 
 class _Reading(threading.local):
@@ -41,6 +47,17 @@ class _Reading(threading.local):
 
 
 _reading = _Reading()
+
+
+def stack_of(path: Path, array: str) -> Stack:
+    """What the header of an array says; its rows are not read.
+
+    Raises:
+        FileNotFoundError: there is no such array.
+        CxrbenchError: the file is no archive of arrays, or the array is not one of rows of numbers.
+    """
+    facts = path.stat()
+    return _stack(path, facts.st_size, facts.st_mtime_ns, array)
 
 
 def row_bytes(path: Path, name: str) -> int:
@@ -66,7 +83,7 @@ def read_row(path: Path, name: str) -> bytes:
         member = _opened(path, array)
         member.seek(stack.start + row * stack.row_bytes)
         content = member.read(stack.row_bytes)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         _close()
         raise DamagedImageError(f"{name} in {path}", "is damaged in its archive") from error
     if len(content) != stack.row_bytes:
@@ -74,17 +91,16 @@ def read_row(path: Path, name: str) -> bytes:
     return content
 
 
-def _found(path: Path, name: str) -> tuple[str, int, _Stack]:
+def _found(path: Path, name: str) -> tuple[str, int, Stack]:
     array, _, row = name.rpartition("/")
-    facts = path.stat()
-    stack = _stack(path, facts.st_size, facts.st_mtime_ns, array)
-    if not (row.isascii() and row.isdecimal()) or int(row) >= stack.rows:
+    stack = stack_of(path, array)
+    if not (row.isascii() and row.isdecimal()) or int(row) >= stack.shape[0]:
         raise FileNotFoundError(name)
     return array, int(row), stack
 
 
 @lru_cache(maxsize=64)
-def _stack(path: Path, size: int, mtime_ns: int, array: str) -> _Stack:
+def _stack(path: Path, size: int, mtime_ns: int, array: str) -> Stack:
     """What the array's header says; read again where the file's size or time changed."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -93,13 +109,13 @@ def _stack(path: Path, size: int, mtime_ns: int, array: str) -> _Stack:
             with archive.open(f"{array}.npy") as member:
                 shape, by_columns, dtype = _READ_HEADER[npy.read_magic(member)](member)
                 start = member.tell()
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError) as error:
         raise CxrbenchError(
             f"The array {array} in {path} cannot be read ({' '.join(str(error).split())}); download it again."
         ) from error
     if not shape or by_columns or dtype.hasobject:
         raise CxrbenchError(f"The array {array} in {path} is not one of rows of numbers; give another file.")
-    return _Stack(start, shape[0], prod(shape[1:]) * dtype.itemsize)
+    return Stack(shape, dtype, start)
 
 
 def _opened(path: Path, array: str) -> IO[bytes]:

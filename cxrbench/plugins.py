@@ -130,12 +130,12 @@ class Plugins:
     Attributes:
         registry: components of all.
         plugins: all that is installed, commands and what is set aside too.
-        failed: plugins that raised when they were heard later on, by the hook; see :mod:`cxrbench.hearing`.
+        failed: plugins that raised when they were heard later on (:mod:`cxrbench.hearing`).
     """
 
     registry: Registry
     plugins: tuple[Plugin, ...]
-    failed: set[tuple[str, Plugin]] = field(default_factory=set)
+    failed: set[Plugin] = field(default_factory=set)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("cxrbench"))
     _modules: tuple[tuple[Plugin, object], ...] = ()
 

@@ -1,5 +1,6 @@
 """Rows of arrays in .npz files: NumPy's own reading of them is the oracle."""
 
+import contextlib
 import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +95,5 @@ def test_a_damaged_archive_raises_what_is_said(tmp_path, at, byte):
     content = bytearray((tmp_path / "x.npz").read_bytes())
     content[at % len(content)] = byte
     (tmp_path / "x.npz").write_bytes(content)
-    try:
-        assert len(read_source(tmp_path, "x.npz/images/4")) == 784
-    except (CxrbenchError, DamagedImageError):
-        pass
+    with contextlib.suppress(CxrbenchError):
+        read_source(tmp_path, "x.npz/images/4")

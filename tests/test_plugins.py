@@ -9,7 +9,8 @@ from textwrap import dedent
 import pytest
 from distributions import command, install
 
-from cxrbench import plugins
+import cxrbench
+from cxrbench import hookspecs, plugins
 from cxrbench.options import instantiate
 from cxrbench.plugins import load_plugins
 from cxrbench.registry import KINDS
@@ -235,3 +236,81 @@ def test_help_imports_no_plugin(tmp_path):
     assert not met.exists()
     answered(tmp_path, "list")
     assert met.exists()
+
+
+def marking_plugin(site, name, *sections):
+    """A distribution whose module leaves a file where it is imported."""
+    install(site, name, "from pathlib import Path\nPath(__file__).with_suffix('.met').touch()\n")
+    text = "".join(f"[{group}]\n{entry} = {name}_plugin{target}\n" for group, entry, target in sections)
+    (site / f"cxrbench_{name}-1.5.dist-info" / "entry_points.txt").write_text(text)
+    return site / f"{name}_plugin.met"
+
+
+OTHERS = {
+    "cxrbench.v0": "made for version 0 of the plugin interface, and this cxrbench has version 1; update",
+    "cxrbench.v2": "and this cxrbench has version 1; update cxrbench, or install an older",
+    "cxrbench.v10": "made for version 10 of",
+    "cxrbench.commands.v0": "made for version 0 of the plugin interface",
+    "cxrbench.commands.v2": "made for version 2 of the plugin interface",
+    "cxrbench.command.v1": "is none of cxrbench; it should be cxrbench.v1 or cxrbench.commands.v1",
+}
+
+
+@pytest.mark.parametrize("group", OTHERS)
+def test_a_plugin_for_another_version_is_named_and_not_imported(plugin, group):
+    other = EntryPoint("other", "no_such_module_at_all", group)
+    found = load_plugins([other, plugin("sound", registering(sound()))])
+    aside, loaded = found.plugins
+    assert (aside.name, aside.status, aside.trace) == ("other", "set aside", "")
+    assert OTHERS[group] in aside.reason
+    assert loaded.status == "loaded"
+    assert len(found.registry.all()) == BUILT_IN + 1
+
+
+def test_an_installed_plugin_for_another_version_is_listed_with_what_to_update(tmp_path):
+    met = marking_plugin(
+        tmp_path, "new", ("cxrbench.v2", "new", ""), ("cxrbench.commands.v3", "new", ":command")
+    )
+    listed = command(tmp_path, "plugins", "list", "--json")
+    rows = json.loads(listed.stdout)
+    assert [(row["name"], row["status"]) for row in rows] == [("new", "set aside")] * 2
+    assert [row["reason"].split(" of ")[0] for row in rows] == [
+        "it is made for version 2",
+        "it is made for version 3",
+    ]
+    assert all(row["reason"].endswith("or install an older cxrbench-new") for row in rows)
+    assert "cxrbench-new 1.5) is set aside: it is made for version 2" in command(tmp_path, "list").stderr
+    assert not met.exists()
+
+
+def test_one_module_under_two_names_is_heard_once(plugin):
+    first = plugin("first", registering(sound()))
+    found = load_plugins([first, EntryPoint("second", first.value, first.group)])
+    assert [(p.name, p.status) for p in found.plugins] == [("first", "loaded"), ("second", "set aside")]
+    assert len(found.registry.all()) == BUILT_IN + 1
+    assert len(found.listeners("register_thresholds")) == 1
+
+
+def test_a_hook_that_will_go_works_on_and_is_warned_of(plugin, monkeypatch):
+    def register_old(register):
+        """A hook of before."""
+
+    going = hookspecs.Deprecated(gone="0.4", instead="register_thresholds")
+    monkeypatch.setattr(
+        hookspecs, "register_old", hookspecs.hookspec(warn_on_impl=going)(register_old), raising=False
+    )
+    text = registering(sound()) + "\n@hookimpl\ndef register_old(register):\n    pass\n"
+    found = load_plugins([plugin("aged", text), plugin("modern", registering(sound("p95")))])
+    aged, modern = found.plugins
+    assert (aged.status, aged.components, modern.warning) == ("loaded", 1, "")
+    assert aged.reason == "a hook of it goes with cxrbench 0.4; implement register_thresholds instead"
+    assert aged.warning.startswith("plugin aged (unknown package): a hook of it goes")
+
+
+def test_no_hook_outlives_its_deprecation():
+    def numbers(version):
+        return [int(part) for part in version.split(".")]
+
+    for name, hook in vars(hookspecs).items():
+        going = getattr(hook, "cxrbench_spec", {}).get("warn_on_impl")
+        assert going is None or numbers(going.gone) > numbers(cxrbench.__version__), f"{name} should be gone"

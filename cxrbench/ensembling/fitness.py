@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from cxrbench.errors import UsageError
 from cxrbench.processors import processors
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 FitnessName = Literal["macro_f1", "macro_auc", "macro_ap", "accuracy"]
 FITNESSES: tuple[FitnessName, ...] = get_args(FitnessName)
 
-_AT_ONCE = 32
-"""Averages whose scores are held at once: as many as caches like."""
+_AT_ONCE = 64
+"""Averages whose scores are held at once: a population of usual size."""
+
+_MAGNITUDE = 0x7FFFFFFE
+"""The bits of a score but for its last one, and its sign: rounding may leave it a little below 0."""
 
 
 class WeightedFitness:
@@ -63,6 +67,7 @@ class WeightedFitness:
         """
         self.name: FitnessName = name
         self._threads = threads or processors()
+        self._pools = ThreadpoolController()
         self._whole_images: _MostProbable | None = None
         if kind == "singlelabel" and name in ("macro_f1", "accuracy"):
             self._whole_images = _MostProbable(scores, labels)
@@ -102,11 +107,13 @@ class WeightedFitness:
             return np.concatenate(parts)
 
         columns = range(len(self._classes))
-        if self._threads == 1:
-            return np.stack([of(column) for column in columns], axis=1)
-        # Each class is one thread's: what is found does not depend on how many there are.
-        with ThreadPoolExecutor(self._threads) as threads:
-            return np.stack(list(threads.map(of, columns)), axis=1)
+        # BLAS is to add no threads of its own: for products this small, they mostly wait for one another.
+        with self._pools.limit(limits=1, user_api="blas"):
+            if self._threads == 1:
+                return np.stack([of(column) for column in columns], axis=1)
+            # Each class is one thread's: what is found does not depend on how many there are.
+            with ThreadPoolExecutor(self._threads) as threads:
+                return np.stack(list(threads.map(of, columns)), axis=1)
 
 
 class _Class:
@@ -122,6 +129,8 @@ class _Class:
         self._count = len(self._labels)
         self._positives = self._count - int(self._negative.sum())
         self._looked_at = self._count
+        # Kept, since giving megabytes back to the system and asking anew takes longer than filling them.
+        self._kept = np.empty((_AT_ONCE, self._count), np.float32)
 
     @property
     def _is_defined(self) -> bool:
@@ -160,15 +169,13 @@ class _Class:
         return self._where_tied(keys, weights, found, average_precision)
 
     def _combined(self, weights: Float32) -> Float32:
-        combined: Float32 = weights @ self._scores
-        # Rounding may leave a score a little below 0.
-        np.maximum(combined, 0, out=combined)
+        combined: Float32 = np.matmul(weights, self._scores, out=self._kept[: len(weights)])
         return combined
 
     def _keys(self, weights: Float32) -> NDArray[np.int32]:
         """Scores and labels as integers ``[p, n]`` in the order of the scores."""
         keys = self._combined(weights).view(np.int32)
-        np.bitwise_and(keys, -2, out=keys)
+        np.bitwise_and(keys, _MAGNITUDE, out=keys)
         np.bitwise_or(keys, self._negative, out=keys)
         return keys
 
@@ -189,7 +196,7 @@ class _Class:
         tied = np.flatnonzero((same & ((keys[:, :-1] & 1) == 0)).any(axis=1))
         if len(tied):
             labels = np.broadcast_to(self._labels[:, None], (self._count, len(tied)))
-            scores = (self._combined(weights[tied]).view(np.int32) & -2).view(np.float32)
+            scores = (self._combined(weights[tied]).view(np.int32) & _MAGNITUDE).view(np.float32)
             found[tied] = exact(scores.T, labels)
         return found
 
@@ -208,16 +215,10 @@ class _Class:
         while True:
             if k < n:
                 keys.partition(n - k, axis=1)
-            top = np.sort(keys[:, n - k :], axis=1)
-            positive = np.bitwise_and(top, 1).astype(np.float32)
-            np.subtract(1, positive, out=positive)
-            hits = np.cumsum(positive, axis=1)
-            np.subtract(positive, hits, out=positive)
-            positive += hits[:, -1:]
-            positive *= (2 / np.arange(k + positives, positives, -1)).astype(np.float32)
-            place = positive.argmax(axis=1)
-            found = positive[np.arange(len(place)), place]
-            best[rows], called[rows] = found, k - place
+            top = keys[:, n - k :]
+            top.sort(axis=1)
+            found, called_for_it = _best_of(top, positives)
+            best[rows], called[rows] = found, called_for_it
             open_ = (found < 2 * positives / (k + positives)) if k < n else np.zeros(len(rows), bool)
             if not open_.any():
                 break
@@ -226,6 +227,26 @@ class _Class:
         needed = positives * (2 / max(float(best.min()), 1e-6) - 1)
         self._looked_at = min(int(1.1 * needed) + 8, n)
         return best, called
+
+
+def _best_of(top: NDArray[np.int32], positives: int) -> tuple[FloatArray, FloatArray]:
+    """The best F1 ``[p]`` among the highest keys ``[p, k]``, ascending, and how many images it calls.
+
+    It is reached where the lowest image called is a positive, so only these are looked at.
+    """
+    count, k = top.shape
+    flat = np.flatnonzero((top & 1) == 0)
+    ends = np.searchsorted(flat, np.arange(k, count * k + 1, k))
+    found = np.diff(ends, prepend=0)
+    called = np.repeat(np.arange(k, count * k + 1, k), found) - flat
+    f1 = 2 * (np.repeat(ends, found) - np.arange(len(flat))) / (called + positives)
+    best, called_for_it = np.zeros(count), np.zeros(count)
+    some = found > 0
+    best[some] = np.maximum.reduceat(f1, (ends - found)[some]) if len(f1) else 0
+    # Backwards, so that of several places the lowest score stays.
+    places = np.flatnonzero(f1 == np.repeat(best, found))[::-1]
+    called_for_it[flat[places] // k] = called[places]
+    return best, called_for_it
 
 
 class _MostProbable:

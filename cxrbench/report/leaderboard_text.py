@@ -117,14 +117,22 @@ def as_markdown(boards: Sequence[Board], columns: Sequence[str]) -> str:
         ]
         told = [
             *remarks(board),
-            *(f"Not ranked: {run.run_id} ({run.name}): {' '.join(run.reasons)}" for run in board.apart),
             *(f"Beyond test sampling: {sentence}." for sentence in seed_sentences(board)),
             *([every] if (every := every_pair(board)) else []),
             *board.notes,
             f"{tested(board)}.",
         ]
-        parts += [f"## {_markdown(board.data)}", "\n".join(lines), *map(_markdown, told)]
+        parts += [f"## {_markdown(board.data)}", "\n".join(lines), *_apart(board), *map(_markdown, told)]
     return "\n\n".join([*parts, READ, "Not for clinical use."]) + "\n"
+
+
+def _apart(board: Board) -> list[str]:
+    """The runs that are not ranked, with what checks found; nothing where there are none."""
+    if not board.apart:
+        return []
+    rows = [_pipes([run.name, figure(run.value), " ".join(run.reasons), run.run_id]) for run in board.apart]
+    heads = _pipes(["Not ranked", heading(board.metric), "why", "run"])
+    return ["\n".join([heads, _pipes(["---", "---:", "---", "---"]), *rows])]
 
 
 def as_latex(boards: Sequence[Board], columns: Sequence[str]) -> str:

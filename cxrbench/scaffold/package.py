@@ -116,7 +116,7 @@ def _texts(plugin: Plugin) -> dict[str, str]:
         "component": plugin.component,
         "kind": plugin.kind,
         "cls": "".join(word.capitalize() for word in plugin.name.split("-")),
-        "hook": {kind: hook for hook, kind in KIND_OF_HOOK.items()}.get(plugin.kind, ""),
+        "hook": next((hook for hook, kind in KIND_OF_HOOK.items() if kind == plugin.kind), ""),
         "use": f"$ {plugin.use}",
         "cxrbench": ".".join(__version__.split(".")[:2]),
         "year": str(datetime.now(UTC).year),
