@@ -51,7 +51,7 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow
 
-test-seeds: $(VENV)/.dev  ## the reference network learns with each of three seeds, and finds boxes: 10 minutes to an hour
+test-seeds: $(VENV)/.dev  ## the reference network learns with each of three seeds: 10 minutes to an hour
 	$(BIN)/python -m pytest -m seeds
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes

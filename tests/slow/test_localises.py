@@ -9,7 +9,7 @@ import pytest
 from reference import command
 
 
-@pytest.mark.seeds
+@pytest.mark.slow
 def test_the_trained_reference_beats_random_and_centre(reference: tuple[Path, Any], tmp_path: Path) -> None:
     results, trained = reference
     (run,) = trained["runs"]
