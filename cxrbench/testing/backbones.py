@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -139,7 +140,7 @@ def compiles(subject: Subject) -> None:
     torch.compiler.reset()
     try:
         # Without code generation: whether there is a compiler is no matter of the network's.
-        compiled = torch.compile(network, backend="aot_eager")
+        compiled = cast(nn.Module, torch.compile(network, backend="aot_eager"))
         _near(plain, _logits(compiled, batch), 1e-3, "Compiled")
     finally:
         torch.compiler.reset()
