@@ -113,11 +113,21 @@ def _checked(component: Component, options: Mapping[str, Any]) -> BaseModel:
     for key in component.fixed:
         if key in options:
             raise UsageError(_refusal(component, model, f"carries '{key}' in its name"))
-    values = {**options, **component.fixed}
+    values = _choices_of_text(model, {**options, **component.fixed})
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise UsageError(_refusal(component, model, _explain(values, error))) from error
+
+
+def _choices_of_text(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with text as the choice that it names, as pydantic makes no numbers of text in a Literal."""
+    chosen = dict(values)
+    for name, info in model.model_fields.items():
+        if isinstance(values.get(name), str) and get_origin(info.annotation) is Literal:
+            by_text = {str(choice): choice for choice in get_args(info.annotation)}
+            chosen[name] = by_text.get(values[name], values[name])
+    return chosen
 
 
 def bind(component: Component, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Plain:
         self.size, self.rest, self.ratio, self.more = size, rest, ratio, more
 
 
+@dataclass(frozen=True)
+class Sized:
+    side: Literal[28, 64] = 28
+
+
 class Bare:
     pass
 
@@ -281,3 +286,10 @@ def test_a_family_member_carries_its_name():
 def test_the_name_of_a_family_member_cannot_be_given_as_an_option(name):
     with pytest.raises(UsageError, match=r"'maker/one' carries 'name' in its name; its options are rate"):
         bind(family_member("maker/one"), {"name": name})
+
+
+def test_a_choice_among_numbers_can_be_given_as_text():
+    assert instantiate(component(Sized), {"side": "64"}).side == 64
+    assert non_default(component(Sized), {"side": "28"}) == {}
+    with pytest.raises(UsageError, match=r"cannot take side='65'"):
+        bind(component(Sized), {"side": "65"})
