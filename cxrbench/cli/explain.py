@@ -96,6 +96,7 @@ def explain(
     use = use.model_copy(update={"options": bind(registry.find("explainer", use.name), use.options)})
 
     from cxrbench.records import read_record
+    from cxrbench.report.heatmap_kept import keep_heatmaps
     from cxrbench.report.heatmap_page import write_heatmaps
     from cxrbench.report.localisation_table import localisation_tables
     from cxrbench.store import Store
@@ -122,6 +123,7 @@ def explain(
         ),
     )
     files = write_heatmaps(folder, found)
+    keep_heatmaps(store, found)
     output.document({"path": str(files[0]), "files": [str(path) for path in files], **found.record()})
     output.show(*localisation_tables(found), str(files[0]))
 

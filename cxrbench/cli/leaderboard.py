@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, formats_option, results_option
+from cxrbench.cli.common import Output, common, complete_components, formats_option, results_option
+from cxrbench.cli.data_options import NAME
 
 if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
     from cxrbench.leaderboard.board import Board
     from cxrbench.report.sheet import Format
 
@@ -47,6 +49,14 @@ def _file(form: str) -> Path:
 @click.option(
     "--sort", default="macro_auc", show_default=True, metavar="METRIC", help="The metric that ranks."
 )
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar=NAME,
+    shell_complete=complete_components("metric"),
+    help="Also work out this metric of every run, to be shown or sorted by; may be repeated.",
+)
 @click.option("--passport", metavar="ID", help="Only the test set with this passport.")
 @results_option
 @common
@@ -60,6 +70,7 @@ def leaderboard(
     forms: tuple[Format, ...],
     columns: str | None,
     sort: str,
+    metrics: tuple[str, ...],
     passport: str | None,
     results: Path,
 ) -> None:
@@ -69,10 +80,15 @@ def leaderboard(
     from cxrbench.report.leaderboard_table import leaderboard_tables
     from cxrbench.store import Store
 
+    more: tuple[Asked, ...] = ()
+    if metrics:
+        from cxrbench.leaderboard.asked import asked_for
+
+        more = asked_for(metrics, output.components().registry)
     asked = tuple(filter(None, map(str.strip, columns.split(",")))) if columns else DEFAULT_COLUMNS
-    shown = require_columns(asked, sort)
+    shown = require_columns(asked, sort, [each.column for each in more])
     store = Store(results, output.reporter, create=False)
-    boards = _of_passport(boards_in(store, sort), passport)
+    boards = _of_passport(boards_in(store, sort, more), passport)
     files: dict[Path, bytes] = {}
     if csv_ or md or tex:
         from cxrbench.report.leaderboard_text import as_csv, as_latex, as_markdown
@@ -87,7 +103,7 @@ def leaderboard(
     if html:
         from cxrbench.report.leaderboard_page import leaderboard_page
 
-        files[html] = leaderboard_page(store, boards, shown).encode()
+        files[html] = leaderboard_page(store, boards, shown, more).encode()
     _write(files)
     if output.as_json:
         told = [asdict(board) for board in boards]  # of many systems it takes longer than the table

@@ -57,13 +57,17 @@ class EnsembleSpec(BaseModel):
 
     def resolved(self, registry: Registry) -> EnsembleSpec:
         """See :func:`cxrbench.judged_spec.resolved`."""
-        kinds = KINDS_OF_ENSEMBLES if isinstance(self.fitness, str) else {**KINDS_OF_ENSEMBLES, **_SOUGHT}
-        return resolved(self, kinds, registry)
+        return resolved(self, self._kinds, registry)
 
     def described(self, registry: Registry) -> dict[str, Any]:
         """See :func:`cxrbench.judged_spec.described`."""
-        return described(self, "ensemble", KINDS_OF_ENSEMBLES, registry)
+        return described(self, "ensemble", self._kinds, registry)
 
     def label(self) -> str:
         """See :func:`cxrbench.judged_spec.label`."""
         return label(self, "ensemble")
+
+    @property
+    def _kinds(self) -> Mapping[str, Kind]:
+        """Its components: a metric among them where one is searched for."""
+        return KINDS_OF_ENSEMBLES if isinstance(self.fitness, str) else {**KINDS_OF_ENSEMBLES, **_SOUGHT}

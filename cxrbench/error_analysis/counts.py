@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, compress
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,16 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.error_analysis.panel import DECISIONS, IMAGES, Panel, Question
+from cxrbench.error_analysis.together import Agreement, Answered, Overlap, Side, Together
 from cxrbench.statistics.agreement import cohen_kappa, disagreement, fleiss_kappa
 from cxrbench.statistics.cooccurrence import false_calls_where_present
 from cxrbench.statistics.undefined import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MOST_SETS = 16
+"""How many sets of runs that err together are told of."""
 
 
 def counts_table(panel: Panel) -> pd.DataFrame:
@@ -96,14 +101,14 @@ def _sides(panel: Panel, of: str) -> tuple[int, int]:
     return int((counted & present).sum()), int((counted & ~present).sum())
 
 
-def agreement_table(panel: Panel) -> pd.DataFrame:
-    """How far each two runs agree; a row a question and pair, none of one run.
+def agreement_table(panel: Panel, questions: Sequence[Question] | None = None) -> pd.DataFrame:
+    """How far each two runs agree; a row a question (by default each) and pair, none of one run.
 
     Columns: ``of``, ``first``, ``second``, ``units``, ``disagreement`` (share that they call differently),
     ``cohen_kappa``, ``both_wrong``, ``only_first_wrong``, ``only_second_wrong``.
     """
     rows = []
-    for each in panel.questions:
+    for each in panel.questions if questions is None else questions:
         apart, kappa = disagreement(each.called), cohen_kappa(each.called)
         for a, b in combinations(range(len(panel.members)), 2):
             rows.append(
@@ -130,9 +135,14 @@ _AGREEMENT = (
 
 def overlaps(question: Question) -> list[tuple[tuple[bool, ...], int]]:
     """How many units exactly these runs, and no others, get wrong; the most frequent set first."""
-    sets, counts = np.unique(question.wrong.T, axis=0, return_counts=True)
+    # A set as a number, the first run's bit the highest; bytes of eight runs each, since there may be many.
+    packed = np.packbits(question.wrong, axis=0)
+    codes = packed[0].astype(np.int64)
+    for more in packed[1:]:
+        codes = np.unique(codes, return_inverse=True)[1] * 256 + more
+    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return [(tuple(sets[place].tolist()), int(counts[place])) for place in order]
+    return [(tuple(question.wrong[:, first[place]].tolist()), int(counts[place])) for place in order]
 
 
 def overlap_table(panel: Panel) -> pd.DataFrame:
@@ -186,3 +196,41 @@ def confusions_table(panel: Panel) -> pd.DataFrame:
             )
         )
     return pd.concat(tables, ignore_index=True).sort_values("excess", ascending=False, kind="stable")
+
+
+def together(panel: Panel) -> Together:
+    """What a panel's runs get right and wrong, as plain values; :data:`MOST_SETS` sets of runs at most."""
+    ids = [member.run_id for member in panel.members]
+    by_run = runs_table(panel).groupby("of", sort=False)
+    whole = [each for each in panel.questions if each.name in (IMAGES, DECISIONS)][-1]
+    pairs = agreement_table(panel, [whole])
+    sides = {
+        str(of): tuple(
+            Side(*(row.get(name, np.nan) for name in Side.__slots__)) for row in rows.to_dict("records")
+        )
+        for of, rows in by_run
+    }
+    return Together(
+        run_ids=tuple(ids),
+        letters=tuple(member.letter for member in panel.members),
+        names=tuple(member.name for member in panel.members),
+        common=panel.common,
+        multilabel=panel.multilabel,
+        questions=tuple(
+            Answered(**{str(name): value for name, value in row.items()}, sides=sides[str(row["of"])])
+            for row in counts_table(panel).to_dict("records")
+        ),
+        compared=whole.name,
+        agreement=tuple(
+            Agreement(
+                ids.index(row["first"]),
+                ids.index(row["second"]),
+                *(row[name] for name in Agreement.__slots__[2:]),
+            )
+            for row in pairs.to_dict("records")
+        ),
+        overlap=tuple(
+            Overlap(tuple(compress(range(len(ids)), chosen)), units)
+            for chosen, units in overlaps(whole)[:MOST_SETS]
+        ),
+    )

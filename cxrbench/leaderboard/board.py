@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cxrbench.error_analysis.together import Together
+from cxrbench.leaderboard.columns import Metric, metrics_with
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -171,6 +174,8 @@ class Board:
         apart: runs that are not ranked.
         nulls: what systems must beat.
         notes: sentences on what is missing or special.
+        asked: metrics that were asked for beside those of every run.
+        errors: who of the best systems is wrong where; None where that cannot be told.
     """
 
     passport: str
@@ -188,6 +193,18 @@ class Board:
     apart: tuple[Apart, ...]
     nulls: tuple[Null, ...]
     notes: tuple[str, ...]
+    asked: tuple[Metric, ...] = ()
+    errors: Together | None = None
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What systems have figures of, by name."""
+        return metrics_with(self.asked)
+
+    @property
+    def ranked_by(self) -> Metric:
+        """What systems are ranked by."""
+        return self.metrics[self.metric]
 
 
 LEVEL = 0.95

@@ -74,18 +74,29 @@ DEFAULT_COLUMNS = ("macro_auc", "macro_ap", "macro_f1", "macro_brier", "macro_ec
 """Columns of costs that no system of a board has are left out of it."""
 
 
-def require_columns(names: Iterable[str], sort: str) -> tuple[str, ...]:
+def metrics_with(asked: Iterable[Metric]) -> dict[str, Metric]:
+    """By name: those that every run has, then those that were asked for."""
+    return {**METRICS, **{metric.name: metric for metric in asked}}
+
+
+def require_columns(names: Iterable[str], sort: str, asked: Sequence[Metric] = ()) -> tuple[str, ...]:
     """The columns asked for, each once, that of the ranking first where it was not among them.
+
+    Metrics that were asked for by themselves come before costs, whether they are named or not.
 
     Raises:
         UsageError: one is not known, or the ranking's is no metric.
     """
-    columns = tuple(dict.fromkeys(names))
-    for name in columns:
-        if name not in METRICS and name not in COSTS:
-            raise UsageError(_unknown("column", name, [*METRICS, *COSTS]))
-    if sort not in METRICS:
-        raise UsageError(_unknown("metric to sort by", sort, list(METRICS)))
+    metrics = metrics_with(asked)
+    named = tuple(dict.fromkeys(names))
+    for name in named:
+        if name not in metrics and name not in COSTS:
+            raise UsageError(_unknown("column", name, [*metrics, *COSTS]))
+    if sort not in metrics:
+        raise UsageError(_unknown("metric to sort by", sort, list(metrics)))
+    figures = [name for name in named if name in metrics]
+    more = [metric.name for metric in asked if metric.name not in figures]
+    columns = tuple([*figures, *more, *(name for name in named if name in COSTS)] if more else named)
     return columns if sort in columns else (sort, *columns)
 
 

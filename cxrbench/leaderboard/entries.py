@@ -66,6 +66,13 @@ def read_entry(root: Path, record: Mapping[str, Any], metrics: Iterable[str], fi
     return Entry(record, {name: evaluation.estimate(name) for name in wanted if name in kept})
 
 
+def with_asked(entry: Entry, figures: Mapping[str, Estimate]) -> Entry:
+    """The entry with figures that were asked for beside those of every run."""
+    values = {name: estimate.value for name, estimate in figures.items()}
+    record = {**entry.record, "metrics": {**entry.record["metrics"], **values}}
+    return replace(entry, record=record, estimates={**entry.estimates, **figures})
+
+
 def on_same_resamples(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with replicates that can be subtracted: of the most common resamples, equally many.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -12,7 +14,10 @@ from cxrbench.files import write_bytes
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
-VERSION = "2"
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
+
+VERSION = "3"
 """Changes when the same runs give another leaderboard."""
 
 
@@ -28,7 +33,7 @@ class _Kept:
 _FORM = TypeAdapter(list[_Kept], config=ConfigDict(ser_json_inf_nan="constants"))
 
 
-def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
+def boards_in(store: Store, sort: str, asked: Sequence[Asked] = ()) -> tuple[Board, ...]:
     """The boards of a store, from ``leaderboard/SORT.json`` in it where that is of these runs and latencies.
 
     Runs do not change and are named by what they are made from, so their names stand for them. A file that is
@@ -37,10 +42,14 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
     Args:
         store: whose runs.
         sort: the metric that ranks.
+        asked: metrics that are worked out beside those of every run, where that was not done before.
     """
     names = store.run_names()
-    made_from = digest([VERSION, __version__, names, _measured(store)])
-    file = store.root / "leaderboard" / f"{sort}.json"
+    more = [dict(each.keyed) for each in asked]
+    made_from = digest([VERSION, __version__, names, _measured(store), *([more] if more else [])])
+    # A metric's name may have a slash in it.
+    label = "-".join([sort.replace("/", "_"), *([digest(more)[:8]] if more else [])])
+    file = store.root / "leaderboard" / f"{label}.json"
     try:
         (kept,) = _FORM.validate_json(file.read_bytes())
     except (FileNotFoundError, ValidationError, ValueError):
@@ -49,17 +58,27 @@ def boards_in(store: Store, sort: str) -> tuple[Board, ...]:
         if kept.made_from == made_from:
             return kept.boards
     # Imported only here: what is kept is shown without NumPy or SciPy.
-    from cxrbench.leaderboard.columns import METRICS
-    from cxrbench.leaderboard.entries import read_entry
+    from cxrbench.leaderboard.columns import METRICS, metrics_with
+    from cxrbench.leaderboard.entries import read_entry, with_asked
+    from cxrbench.leaderboard.errors import errors_of
     from cxrbench.leaderboard.latencies import latencies
     from cxrbench.leaderboard.ranking import boards_of
     from cxrbench.records import read_record
 
-    figure = METRICS[sort].finding_figure or "auc"
+    columns = [each.column for each in asked]
+    figure = metrics_with(columns)[sort].finding_figure or "auc"
     records = [read_record(run) for run in store.runs()]
     fast = latencies(store, records)
     entries = [read_entry(store.root, fast.added_to(record), METRICS, figure) for record in records]
-    boards = tuple(map(fast.noted_on, boards_of(entries, sort)))
+    if asked:
+        from cxrbench.leaderboard.asked import figures_of
+
+        entries = [with_asked(entry, figures_of(store, entry.record, asked)) for entry in entries]
+    by_id = {record["run_id"]: record for record in records}
+    boards = tuple(
+        replace(fast.noted_on(board), errors=errors_of(store, board, by_id))
+        for board in boards_of(entries, sort, columns)
+    )
     if len(entries) == len(names):
         # A run whose record is damaged was warned of, and is to be warned of again.
         file.parent.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from cxrbench.leaderboard.board import (
     SeedGap,
     System,
 )
-from cxrbench.leaderboard.columns import COSTS, METRICS, Metric
+from cxrbench.leaderboard.columns import COSTS, Metric, metrics_with
 from cxrbench.leaderboard.entries import Entry, defined, latest, on_same_resamples
 from cxrbench.report.names import apart, system, title
 from cxrbench.report.systems import group_runs
@@ -55,21 +56,24 @@ _UNDEFINED = "undefined"
 _OTHER_FINDINGS = "mean over other findings"
 
 
-def boards_of(entries: Iterable[Entry], sort: str) -> tuple[Board, ...]:
+def boards_of(entries: Iterable[Entry], sort: str, asked: Sequence[Metric] = ()) -> tuple[Board, ...]:
     """A board for each test set, that with the most systems first.
 
     Args:
         entries: runs, in any order.
         sort: the metric that ranks.
+        asked: metrics that entries have beside those of every run.
     """
     by_test_set: dict[str, list[Entry]] = {}
     for entry in entries:
         by_test_set.setdefault(entry.record["passport"]["id"], []).append(entry)
-    boards = [_board(same, METRICS[sort]) for same in by_test_set.values()]
+    metrics = metrics_with(asked)
+    boards = [_board(same, metrics[sort], metrics) for same in by_test_set.values()]
+    boards = [replace(board, asked=tuple(asked)) for board in boards]
     return tuple(sorted(boards, key=lambda board: (-len(board.systems), board.passport)))
 
 
-def _board(entries: Sequence[Entry], metric: Metric) -> Board:
+def _board(entries: Sequence[Entry], metric: Metric, metrics: Mapping[str, Metric]) -> Board:
     sound = [entry for entry in entries if not entry.record.get("sanity")]
     failed = [entry for entry in entries if entry.record.get("sanity")]
     by_id = {entry.run_id: entry for entry in on_same_resamples(sound)}
@@ -108,6 +112,7 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
                 why,
                 tuple(mark for mark in each if mark not in shared),
                 metric,
+                metrics,
             )
             for runs, name, group, why, each in zip(systems, names, placed, unplaced, marks, strict=True)
         ),
@@ -129,7 +134,7 @@ def _board(entries: Sequence[Entry], metric: Metric) -> Board:
         nulls=tuple(
             Null(
                 NULL_NAMES.get(null["name"], null["name"]),
-                {each.name: defined(null["metrics"].get(each.name)) for each in METRICS.values()},
+                {each.name: defined(null["metrics"].get(each.name)) for each in metrics.values()},
             )
             for null in record["null"]
         ),
@@ -241,6 +246,7 @@ def _system(
     unplaced: str,
     marks: tuple[str, ...],
     metric: Metric,
+    metrics: Mapping[str, Metric],
 ) -> System:
     figure = metric.finding_figure or "auc"
     return System(
@@ -252,7 +258,7 @@ def _system(
         ),
         figures={
             each.name: _figure([entry.value(each.name) for entry in runs], _estimates(runs, each))
-            for each in METRICS.values()
+            for each in metrics.values()
         },
         findings={finding: _finding(runs, figure, finding) for finding in runs[0].finding_values(figure)},
         costs={cost: _cost(runs, cost) for cost in COSTS},

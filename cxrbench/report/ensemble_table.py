@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cxrbench.report.ensemble_figures import HEADS, told_figures
-from cxrbench.report.ensemble_page import difference_rows, member_rows, system_rows
+from cxrbench.report.ensemble_section import difference_rows, member_rows, system_rows
 from cxrbench.report.page.page import fixed
 from cxrbench.report.tables import heading, plain_table
 

@@ -82,8 +82,8 @@ def agreement_figure(panel: Panel, question: Question, title: str) -> Sheet:
     letters = [member.letter for member in panel.members]
     for place, (name, values, form, cmap) in enumerate(
         (
-            ("called differently, %", 100 * disagreement(question.called), ".1f", "Blues"),
-            ("Cohen's kappa", cohen_kappa(question.called), ".2f", "Blues_r"),
+            ("called differently, %", 100 * disagreement(question.called), "z.1f", "Blues"),
+            ("Cohen's kappa", cohen_kappa(question.called), "z.2f", "Blues_r"),
         )
     ):
         axes = sheet.panel(left + place * (side + 0.6), 0.3, side, side)

@@ -11,12 +11,14 @@ import numpy as np
 from rich.text import Text
 
 from cxrbench.error_analysis.analysis import ErrorAnalysis
+from cxrbench.error_analysis.counts import together
 from cxrbench.error_analysis.images import groups, hardest
 from cxrbench.error_analysis.panel import DECISIONS, IMAGES, Panel
 from cxrbench.error_analysis.slices import LEAST
 from cxrbench.error_analysis.thumbnails import Thumbnails
 from cxrbench.files import write_bytes
 from cxrbench.report.error_figures import agreement_figure, overlap_figure, slice_name, slices_figure
+from cxrbench.report.error_section import error_section, question_name
 from cxrbench.report.page.page import data_uri, fixed, percent, render_page
 from cxrbench.report.sheet import Format, Sheet, house_style
 from cxrbench.report.tables import heading, plain_table
@@ -37,7 +39,7 @@ _SECTIONS = (
 )
 _MOST_ROWS = 30
 _LABEL_IMAGES = 24
-_OF = {IMAGES: "whole images", DECISIONS: "all decisions"}
+_WHOLE = (IMAGES, DECISIONS)
 
 
 def write_errors(
@@ -65,7 +67,8 @@ def write_errors(
     charts: dict[str, str] = {}
     with house_style():
         for name, sheet in _sheets(found, named).items():
-            charts[name] = data_uri(sheet.body_svg(), "image/svg+xml")
+            if name == "slices":
+                charts[name] = data_uri(sheet.body_svg(), "image/svg+xml")
             for form in forms:
                 drawn = BytesIO()
                 sheet.save(drawn, form)
@@ -98,7 +101,7 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
         cells = [fixed(row[name], 0) for name in ("units", "left_out", "all_right", "all_wrong")]
         if several:
             cells += [fixed(row["some_wrong"], 0), fixed(row["fleiss_kappa"])]
-        counts.add_row(_of(row["of"]), *cells)
+        counts.add_row(question_name(row["of"]), *cells)
     by_run.add_column("run", overflow="fold", min_width=16)
     by_run.add_column("of", no_wrap=True)
     for head in (
@@ -110,11 +113,11 @@ def error_tables(found: ErrorAnalysis) -> list[RenderableType]:
     ):
         by_run.add_column(head, justify="right", no_wrap=True)
     names = {member.run_id: member.name for member in members}
-    for row in found.by_run[found.by_run["of"].isin(_OF)].to_dict("records"):
+    for row in found.by_run[found.by_run["of"].isin(_WHOLE)].to_dict("records"):
         cells = [fixed(row["wrong"], 0), percent(row["error_rate"])]
         cells += [fixed(row.get(name), 0) for name in ("missed", "false")]
         cells += [fixed(row[name], 0) for name in ("only_wrong", "only_right")] if several else []
-        by_run.add_row(names[row["run"]], _of(row["of"]), *cells)
+        by_run.add_row(names[row["run"]], question_name(row["of"]), *cells)
     lines = [] if several else ["Agreement, and what only one run gets wrong, need two runs."]
     lead = found.leading_slices.head(5)
     lines += [
@@ -156,18 +159,6 @@ def _context(
     letters = {member.run_id: member.letter for member in panel.members}
     several = len(panel.members) > 1
     sections = tuple(section for section in _SECTIONS if several or section[0] != "overlap")
-    overlaps = [
-        {
-            "image": charts[name],
-            "alt": "UpSet plot of the runs that are wrong together; overlap.csv has the numbers.",
-            "caption": caption,
-        }
-        for name, caption in (
-            ("overlap_images", "Whole images: wrong where any decision on them is."),
-            ("overlap_decisions", "All decisions, one an image and finding."),
-        )
-        if name in charts
-    ]
     confusions = found.confusions[found.confusions["excess"] > 0].head(_MOST_ROWS)
     context: dict[str, Any] = {
         "title": named,
@@ -176,24 +167,26 @@ def _context(
         "facts": _facts(found),
         "several": several,
         "multilabel": panel.multilabel,
-        "common": panel.common,
-        "runs": [vars(member) for member in panel.members],
-        "counts": [{**row, "of": _of(row["of"])} for row in found.counts.to_dict("records")],
+        "together": error_section(together(panel)),
         "of_runs": [
-            {**row, "of": _of(row["of"]), "whole": row["of"] in _OF, "letter": letters[row["run"]]}
+            {
+                **row,
+                "of": question_name(row["of"]),
+                "whole": row["of"] in _WHOLE,
+                "letter": letters[row["run"]],
+            }
             for row in found.by_run.to_dict("records")
         ],
         "agreement": [
             {
                 **row,
-                "of": _of(row["of"]),
-                "whole": row["of"] in _OF,
+                "of": question_name(row["of"]),
+                "whole": row["of"] in _WHOLE,
                 "pair": f"{letters[row['first']]} and {letters[row['second']]}",
             }
             for row in found.agreement.to_dict("records")
         ],
-        "overlaps": overlaps,
-        "charts": {"agreement": charts.get("agreement", ""), "slices": charts["slices"]},
+        "charts": {"slices": charts["slices"]},
         "slices": [
             {**row, "name": slice_name(row)}
             for row in found.leading_slices.head(_MOST_ROWS).to_dict("records")
@@ -355,10 +348,6 @@ def _picture(panel: Panel, pictures: Thumbnails, row: int, caption: str) -> dict
         "name": image_id,
         "caption": caption,
     }
-
-
-def _of(question: str) -> str:
-    return _OF.get(question, _name(question))
 
 
 def _name(finding: object) -> str:

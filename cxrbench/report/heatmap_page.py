@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from cxrbench.report.heatmap_figure import activation_figure, heatmap_figure
 from cxrbench.report.localisation_table import KINDS, SHOWN, cutoff_sentence, sanity_sentence
 from cxrbench.report.names import apart, data_of
 from cxrbench.report.page.page import data_uri, fixed, write_page
-from cxrbench.report.sheet import Sheet, house_style
+from cxrbench.report.sheet import Sheet, house_style, shown
 from cxrbench.workflow.explanations import Explanation, OfRun, Picture
 
 
@@ -29,12 +29,12 @@ def write_heatmaps(folder: Path, explanation: Explanation) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     common, names = apart([run.record for run in explanation.runs])
-    drawn = {
+    sheets = {
         f"{place:03d}-{_file_name(picture.image_id)}{suffix}.png": (picture, content)
         for place, picture in enumerate(explanation.pictures)
         for suffix, content in _drawn(picture, explanation, names).items()
     }
-    for name, (_, content) in drawn.items():
+    for name, (_, content) in sheets.items():
         write_bytes(folder / name, content)
     tables = {"scores.csv": explanation.scores, **_tables(explanation)}
     for name, table in tables.items():
@@ -53,31 +53,37 @@ def write_heatmaps(folder: Path, explanation: Explanation) -> list[Path]:
             ("sanity", "Sanity"),
         ],
         scored=[
-            _scored(run, name) for run, name in zip(explanation.runs, names, strict=True) if run.localisation
+            localisation_section(run, name)
+            for run, name in zip(explanation.runs, names, strict=True)
+            if run.localisation
         ],
         pictures=[
             {
-                "image": data_uri(_as_jpeg(content), "image/jpeg"),
-                "alt": f"Image {picture.image_id} and, beside it, heatmaps for {', '.join(picture.findings)}",
-                "name": picture.image_id,
-                "caption": _caption(picture),
+                "image": data_uri(as_jpeg(content), "image/jpeg"),
+                **told_of(picture, picture.findings),
             }
-            for picture, content in drawn.values()
+            for picture, content in sheets.values()
         ],
         sanity=[(name, sanity_sentence(run)) for run, name in zip(explanation.runs, names, strict=True)],
         scores=explanation.scores.assign(
             called=lambda table: table["called"].map({True: "called", False: ""}).fillna("")
         ).to_dict("records"),
     )
-    return [page, *(folder / name for name in [*tables, *drawn])]
+    return [page, *(folder / name for name in [*tables, *sheets])]
 
 
 def _drawn(picture: Picture, explanation: Explanation, names: list[str]) -> dict[str, bytes]:
+    found = {"": drawn(picture, explanation.runs, names)}
+    if layer := explanation.request.activations:
+        with house_style():
+            found["-activations"] = _png(activation_figure(picture, explanation.runs, names, layer))
+    return found
+
+
+def drawn(picture: Picture, runs: Sequence[OfRun], names: Sequence[str]) -> bytes:
+    """An image beside the maps of runs, as PNG."""
     with house_style():
-        sheets = {"": heatmap_figure(picture, explanation.runs, names)}
-        if layer := explanation.request.activations:
-            sheets["-activations"] = activation_figure(picture, explanation.runs, names, layer)
-        return {suffix: _png(sheet) for suffix, sheet in sheets.items()}
+        return _png(heatmap_figure(picture, runs, names))
 
 
 def _png(sheet: Sheet) -> bytes:
@@ -86,11 +92,22 @@ def _png(sheet: Sheet) -> bytes:
     return file.getvalue()
 
 
-def _as_jpeg(png: bytes) -> bytes:
-    """A figure as the page has it: to be looked at, in a fifth of the bytes."""
-    file = BytesIO()
-    Image.open(BytesIO(png)).convert("RGB").save(file, format="JPEG", quality=85)
+def as_jpeg(png: bytes, width: int | None = None) -> bytes:
+    """A figure as a page has it, at most ``width`` pixels wide: to be looked at, in a fifth of the bytes."""
+    file, image = BytesIO(), Image.open(BytesIO(png)).convert("RGB")
+    if width is not None:
+        image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
+    image.save(file, format="JPEG", quality=85)
     return file.getvalue()
+
+
+def told_of(picture: Picture, findings: Sequence[str]) -> dict[str, str]:
+    """What stands below and for a picture that shows maps for these findings."""
+    return {
+        "alt": f"Image {picture.image_id} and, beside it, heatmaps for {', '.join(findings)}",
+        "name": picture.image_id,
+        "caption": _caption(picture),
+    }
 
 
 def _tables(explanation: Explanation) -> dict[str, pd.DataFrame]:
@@ -111,8 +128,11 @@ def _tables(explanation: Explanation) -> dict[str, pd.DataFrame]:
     }
 
 
-def _scored(run: OfRun, name: str) -> dict[str, Any]:
-    """The tables of a run: means over findings of each kind of map, and each finding's figures."""
+def localisation_section(run: OfRun, name: str) -> dict[str, Any]:
+    """The tables of a run: means over findings of each kind of map, and each finding's figures.
+
+    What the macro ``localisation`` of ``heatmap_section.html.j2`` is given.
+    """
     found = run.localisation
     assert found is not None
     wide = found.table.pivot(index=["maps", "finding"], columns="metric", values="value")
@@ -125,7 +145,7 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
     def row(kind: str, finding: str) -> dict[str, Any]:
         return {
             "maps": KINDS[kind],
-            "finding": finding,
+            "finding": shown(finding),
             **{metric: wide.loc[(kind, finding), metric] for metric in METRICS},
             "interval": f"{fixed(low['iobb_0.25'][kind, finding], 2)} to "
             f"{fixed(high['iobb_0.25'][kind, finding], 2)}",
@@ -145,7 +165,7 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
         "findings": [row("network", finding) for finding in found.pairs.names],
         "compared": [
             {
-                "finding": finding,
+                "finding": shown(finding),
                 "pairs": counts[finding],
                 **{kind: wide.loc[(kind, finding), "iobb_0.25"] for kind in KINDS},
             }
@@ -160,7 +180,7 @@ def _scored(run: OfRun, name: str) -> dict[str, Any]:
 def _accuracies(wide: pd.DataFrame, findings: list[str]) -> list[Mapping[str, Any]]:
     of_network = wide.xs("network")
     return [
-        {"finding": name, **dict(zip(map(str, wide), of_network.T[name], strict=True))}
+        {"finding": shown(name), **dict(zip(map(str, wide), of_network.T[name], strict=True))}
         for name in (*findings, ALL)
     ]
 

@@ -11,8 +11,8 @@ import numpy as np
 import seaborn as sns
 
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.columns import METRICS
 from cxrbench.report.leaderboard_words import heading, signed
+from cxrbench.report.pareto import measured
 from cxrbench.report.sheet import BLUE, GREY, INK, RULE, Format, Sheet, house_style, printable, shortened
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def systems_figure(board: Board) -> Sheet:
     width, height = 7.4, _ROW * len(board.systems)
     title = f"{board.data}, passport {board.passport}"
     what = "mean over seeds (dot), 95% interval, single seeds (ticks); bands: groups"
-    sheet = Sheet(width, height + _BELOW + 0.15, title=title, heading=f"{heading(board.metric)}: {what}")
+    sheet = Sheet(
+        width, height + _BELOW + 0.15, title=title, heading=f"{heading(board, board.metric)}: {what}"
+    )
     panel = sheet.panel(_LEFT, _BELOW, width - _LEFT - _RIGHT, height)
     for row, system in enumerate(board.systems):
         found, one = system.figures[board.metric], len(system.members) == 1
@@ -80,7 +82,7 @@ def systems_figure(board: Board) -> Sheet:
     )
     panel.grid(axis="x", color=RULE, linewidth=0.8)
     panel.set_axisbelow(True)
-    panel.set_xlabel(f"{METRICS[board.metric].heading}; behind each name its group")
+    panel.set_xlabel(f"{board.ranked_by.heading}; behind each name its group")
     return sheet
 
 
@@ -89,51 +91,36 @@ def pareto_figure(board: Board) -> Sheet:
 
     The line joins those that no other system beats in both; of the others, only names are left out.
     """
-    metric = METRICS[board.metric]
-    found = [
-        (latency, system.figures[board.metric], system)
-        for system in board.systems
-        if (latency := system.costs["latency_p99_ms"]) is not None
-        and not math.isnan(system.figures[board.metric].value)
-    ]
-    sign = -1 if metric.smaller else 1
-    best = on_front([(latency, sign * figure.value) for latency, figure, _ in found])
+    metric = board.ranked_by
+    found = measured(board)
     width, height = 7.4, 3.6
     what = "up and to the left is better; line: no other system is both faster and better"
     sheet = Sheet(
         width,
         height + _BELOW + 0.15,
         title=f"{board.data}, passport {board.passport}",
-        heading=f"{heading(board.metric)} against latency: {what}",
+        heading=f"{heading(board, board.metric)} against latency: {what}",
     )
     panel = sheet.panel(0.8, _BELOW, width - 0.8 - _RIGHT, height)
-    for place, (latency, figure, system) in enumerate(found):
-        color = BLUE if place in best else GREY
-        panel.plot([latency, latency], [figure.low, figure.high], color=color, linewidth=1.2)
-        panel.plot(latency, figure.value, "o", color=color, markersize=5)
-        if place in best:
-            name = shortened(printable(system.name), 34)
+    for each in found:
+        color, figure = BLUE if each.on_front else GREY, each.figure
+        panel.plot([each.latency, each.latency], [figure.low, figure.high], color=color, linewidth=1.2)
+        panel.plot(each.latency, figure.value, "o", color=color, markersize=5)
+        if each.on_front:
+            name = shortened(printable(each.system.name), 34)
             panel.annotate(
-                name, (latency, figure.value), (5, 4), textcoords="offset points", size=7, color=INK
+                name, (each.latency, figure.value), (5, 4), textcoords="offset points", size=7, color=INK
             )
-    front = [found[place] for place in best]
-    panel.plot([each[0] for each in front], [each[1].value for each in front], color=BLUE, linewidth=0.8)
+    front = sorted((each for each in found if each.on_front), key=lambda each: each.latency)
+    panel.plot(
+        [each.latency for each in front], [each.figure.value for each in front], color=BLUE, linewidth=0.8
+    )
     panel.set_xscale("log")
     panel.grid(color=RULE, linewidth=0.8)
     panel.set_axisbelow(True)
     panel.set_xlabel("p99 of one image in the network, ms")
     panel.set_ylabel(metric.heading)
     return sheet
-
-
-def on_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the points (cost, value) of which no other costs less and is worth as much, by cost."""
-    order = sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1]))
-    front: list[int] = []
-    for place in order:
-        if not front or points[place][1] > points[front[-1]][1]:
-            front.append(place)
-    return front
 
 
 def differences_figure(board: Board) -> Sheet:
@@ -151,7 +138,7 @@ def differences_figure(board: Board) -> Sheet:
         _LEFT + side + _RIGHT,
         side + _BELOW + 0.1,
         title=f"{board.data}, passport {board.passport}",
-        heading=f"{METRICS[board.metric].heading}: row less column, above 0 where the row is better",
+        heading=f"{board.ranked_by.heading}: row less column, above 0 where the row is better",
     )
     panel = sheet.panel(_LEFT, _BELOW, side, side)
     reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0

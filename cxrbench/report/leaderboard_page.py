@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.leaderboard.board import ALPHA, Board, Pair, SeedGap, System
-from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.leaderboard.columns import COSTS
 from cxrbench.records import read_record
+from cxrbench.report.error_section import error_section
 from cxrbench.report.leaderboard_words import (
     READ,
     cost,
@@ -21,11 +22,14 @@ from cxrbench.report.leaderboard_words import (
     shown_columns,
     signed,
 )
+from cxrbench.report.page.charts import bar
 from cxrbench.report.page.page import render_page
-from cxrbench.report.page.paths import Scale, scale_of, tick
-from cxrbench.report.run_page import bar, run_context, shown
+from cxrbench.report.page.paths import Scale, about_zero, scale_of, tick
+from cxrbench.report.pareto import pareto_chart
+from cxrbench.report.run_page import run_context, shown
 
 if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
     from cxrbench.store import Store
 
 MATRIX = 24
@@ -35,20 +39,28 @@ _COMPARED = 8
 """Of how many of the best systems findings are shown side by side."""
 
 
-def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[str]) -> str:
+PICTURES = 1_500_000
+"""Characters of heatmaps that a page holds at most, so that many runs' pages stay one file to be mailed."""
+
+
+def leaderboard_page(
+    store: Store, boards: Sequence[Board], columns: Sequence[str], asked: Sequence[Asked] = ()
+) -> str:
     """The page's text.
 
     Args:
         store: where the runs of the boards are.
         boards: what is shown, one after another.
         columns: of the tables.
+        asked: metrics that boards have beside those of every run.
     """
     shown_boards = [_board(board, columns) for board in boards]
     runs = [
-        run_context(store, read_record(store.find_run(run_id)), _anchor(board))
+        run_context(store, read_record(store.find_run(run_id)), _anchor(board), asked)
         for board in boards
         for run_id in _run_ids(board)
     ]
+    _leave_out_pictures(runs)
     systems = sum(len(board.systems) for board in boards)
     sections = [(each["anchor"], each["title"]) for each in shown_boards]
     return render_page(
@@ -64,6 +76,16 @@ def leaderboard_page(store: Store, boards: Sequence[Board], columns: Sequence[st
     )
 
 
+def _leave_out_pictures(runs: Sequence[dict[str, Any]]) -> None:
+    """Keep heatmaps of the first runs, up to :data:`PICTURES`; the others say that there are some."""
+    left = PICTURES
+    for run in runs:
+        if run["heatmaps"] and (kept := run["heatmaps"]["kept"]):
+            left -= sum(len(each["image"]) for each in kept["pictures"])
+            kept["left_out"] = len(kept["pictures"]) if left < 0 else 0
+            kept["pictures"] = [] if left < 0 else kept["pictures"]
+
+
 def _run_ids(board: Board) -> list[str]:
     ranked = [member.run_id for system in board.systems for member in system.members]
     return [*ranked, *(run.run_id for run in board.apart)]
@@ -75,7 +97,7 @@ def _anchor(board: Board) -> str:
 
 def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
     shown_names = shown_columns(board, columns)
-    metric = METRICS[board.metric]
+    metric = board.ranked_by
     ranked = [system.figures[board.metric] for system in board.systems]
     seeds = [member.value for system in board.systems for member in system.members]
     scale = scale_of([*(end for each in ranked for end in (each.value, each.low, each.high)), *seeds])
@@ -92,8 +114,8 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "smaller": metric.smaller,
         "columns": [
             {
-                "heading": COSTS[name] if name in COSTS else METRICS[name].heading,
-                "smaller": name in METRICS and METRICS[name].smaller,
+                "heading": COSTS[name] if name in COSTS else board.metrics[name].heading,
+                "smaller": name not in COSTS and board.metrics[name].smaller,
                 "ranked": name == board.metric,
             }
             for name in shown_names
@@ -106,7 +128,7 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "nulls": [
             {
                 "name": null.name,
-                "cells": [figure(null.values[name]) if name in METRICS else "" for name in shown_names],
+                "cells": [figure(null.values[name]) if name not in COSTS else "" for name in shown_names],
             }
             for null in board.nulls
         ],
@@ -121,6 +143,8 @@ def _board(board: Board, columns: Sequence[str]) -> dict[str, Any]:
         "seeds": _seeds(board),
         "matrix": _matrix(board),
         "findings": _findings(board),
+        "pareto": pareto_chart(board),
+        "errors": None if board.errors is None else error_section(board.errors),
         "findings_of": "AUC" if not metric.finding_figure else metric.heading,
     }
 
@@ -186,7 +210,7 @@ def _verdict(board: Board) -> str:
 def _seeds(board: Board) -> dict[str, Any]:
     """Differences between seeds of one system, drawn on one scale about 0."""
     gaps = board.seed_gaps
-    scale = _about_zero([end for gap in gaps for end in (gap.low, gap.high)])
+    scale = about_zero([end for gap in gaps for end in (gap.low, gap.high)])
     beyond = [gap for gap in gaps if gap.beyond_sampling]
     return {
         "rows": [_seed_row(gap, board, scale) for gap in gaps],
@@ -286,7 +310,7 @@ def _findings(board: Board) -> dict[str, Any] | None:
     best = board.systems[:_COMPARED]
     if not best or not best[0].findings:
         return None
-    smaller = METRICS[board.metric].smaller
+    smaller = board.ranked_by.smaller
     rows = []
     for finding in best[0].findings:
         found = [system.findings.get(finding) for system in best]
@@ -307,9 +331,3 @@ def _findings(board: Board) -> dict[str, Any] | None:
             }
         )
     return {"names": [system.name for system in best], "rows": rows}
-
-
-def _about_zero(ends: Sequence[float]) -> Scale:
-    scale = scale_of([*ends, 0.0], least=0.01)
-    reach = max(abs(scale.low), abs(scale.high))
-    return Scale(-reach, reach)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.columns import METRICS
+from cxrbench.leaderboard.columns import COSTS
 from cxrbench.report.leaderboard_words import (
     READ,
     cells,
@@ -42,10 +42,10 @@ def leaderboard_tables(boards: Sequence[Board], columns: Sequence[str]) -> list[
             table.add_row(*(f"{cell.text}\n{cell.interval}" if cell.interval else cell.text for cell in row))
         table.add_section()
         for null in board.nulls:
-            figures = (figure(null.values[name]) if name in METRICS else "" for name in shown)
+            figures = (figure(null.values[name]) if name not in COSTS else "" for name in shown)
             table.add_row("", null.name, "", *figures, style="dim")
         parts += [
-            heading(f"{board.data}: ranked by {column_heading(board.metric)}"),
+            heading(f"{board.data}: ranked by {column_heading(board, board.metric)}"),
             *map(Text, remarks(board)),
             table,
             *([_apart(board)] if board.apart else []),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.leaderboard.columns import COSTS
 from cxrbench.report.leaderboard_words import (
     DASH,
     READ,
@@ -50,7 +50,7 @@ _ON_A_PAGE = 20
 def as_csv(boards: Sequence[Board], columns: Sequence[str]) -> str:
     """One row a system, run apart or null row of each board; numbers whole, undefined ones empty."""
     file = io.StringIO()
-    metrics = [name for name in columns if name in METRICS]
+    metrics = [name for name in columns if name not in COSTS]
     costs = [name for name in columns if name in COSTS]
     figures = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high", "_seed_sd")]
     heads = ["passport", "data", "kind", "group", "system", "seeds", "runs", *figures, *costs, "remarks"]
@@ -131,7 +131,7 @@ def _apart(board: Board) -> list[str]:
     if not board.apart:
         return []
     rows = [_pipes([run.name, figure(run.value), " ".join(run.reasons), run.run_id]) for run in board.apart]
-    heads = _pipes(["Not ranked", heading(board.metric), "why", "run"])
+    heads = _pipes(["Not ranked", heading(board, board.metric), "why", "run"])
     return ["\n".join([heads, _pipes(["---", "---:", "---", "---"]), *rows])]
 
 
@@ -160,7 +160,7 @@ def _latex_table(board: Board, columns: Sequence[str]) -> str:
         for name, values in _nulls(board, shown)
     ]
     body += ["\\midrule", *nulls] if nulls else []
-    caption = f"{board.data}, ranked by {heading(board.metric)}; {tested(board)}. {READ_SHORT}"
+    caption = f"{board.data}, ranked by {heading(board, board.metric)}; {tested(board)}. {READ_SHORT}"
     titled = f"\\caption{{{latex(caption)}}}"
     head = ["\\toprule", _ampersands(map(latex, heads)), "\\midrule"]
     form = f"{{lp{{0.155\\linewidth}}l{'r' * len(shown)}}}"
@@ -202,7 +202,7 @@ def _joined(cell: Cell) -> str:
 
 def _nulls(board: Board, shown: Sequence[str]) -> list[tuple[str, list[str]]]:
     return [
-        (null.name, [figure(null.values[name]) if name in METRICS else DASH for name in shown])
+        (null.name, [figure(null.values[name]) if name not in COSTS else DASH for name in shown])
         for null in board.nulls
     ]
 

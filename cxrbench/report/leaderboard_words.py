@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrbench.leaderboard.board import ALPHA, Board, Figure, System
-from cxrbench.leaderboard.columns import COSTS, METRICS
+from cxrbench.leaderboard.columns import COSTS
 
 DASH = "–"
 
@@ -37,7 +37,7 @@ class Cell:
 
 def cells(board: Board, columns: Sequence[str]) -> tuple[list[str], list[list[Cell]]]:
     """Headings and rows of a board: group, system, seeds, then the columns."""
-    heads = ["group", "system", "seeds", *map(heading, columns)]
+    heads = ["group", "system", "seeds", *(heading(board, column) for column in columns)]
     rows = [
         [
             Cell(group(system)),
@@ -59,11 +59,11 @@ def shown_columns(board: Board, columns: Sequence[str]) -> list[str]:
     ]
 
 
-def heading(column: str) -> str:
+def heading(board: Board, column: str) -> str:
     """Of a column, with an arrow where the smaller is the better."""
     if column in COSTS:
         return COSTS[column]
-    metric = METRICS[column]
+    metric = board.metrics[column]
     return f"{metric.heading} ↓" if metric.smaller else metric.heading
 
 
@@ -88,7 +88,7 @@ def named(system: System) -> str:
 
 def figure(value: float, digits: int = 3) -> str:
     """A figure, a dash where it is undefined."""
-    return DASH if math.isnan(value) else f"{value:.{digits}f}"
+    return DASH if math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def interval(found: Figure, digits: int = 3) -> str:
@@ -127,7 +127,7 @@ def tested(board: Board) -> str:
 
 def seed_sentences(board: Board) -> list[str]:
     """Where seeds of one system differ by more than the patients of the test set explain."""
-    heading_ = METRICS[board.metric].heading
+    heading_ = board.ranked_by.heading
     found = []
     for gap in board.seed_gaps:
         if gap.beyond_sampling:

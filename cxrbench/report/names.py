@@ -155,6 +155,8 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
         spec = {name: value for name, value in record["spec"].items() if name not in SETTINGS_OF_FILES}
         for kind in JUDGING if record["source"] == "scored" else ("search", *JUDGING):
             spec[kind] = Use(name=spec[kind]["name"], options=record["options"][kind])
+        if isinstance(spec.get("fitness"), Mapping):
+            spec["fitness"] = Use(name=spec["fitness"]["name"], options=record["options"]["fitness"])
         if "members" in spec:
             spec["members"] = "+".join(member[-8:] for member in spec["members"])
         return {name: str(value) for name, value in spec.items()}

@@ -10,54 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.stored import Evaluation
-from cxrbench.leaderboard.columns import METRICS
+from cxrbench.leaderboard.columns import Metric, metrics_with
 from cxrbench.leaderboard.entries import defined
 from cxrbench.leaderboard.ranking import NULL_NAMES
+from cxrbench.report.ensemble_section import section_of_run
+from cxrbench.report.heatmap_kept import kept_heatmaps
+from cxrbench.report.latency_section import latency_section
 from cxrbench.report.leaderboard_words import DASH, cost, counted, prior_shift_told
 from cxrbench.report.names import data_of, system
+from cxrbench.report.page.charts import Chart, bar
 from cxrbench.report.page.paths import UNIT, Scale, dots, line, scale_of, tick, up_to
 from cxrbench.report.plugin_sections import plugin_sections
 
 if TYPE_CHECKING:
+    from cxrbench.leaderboard.asked import Asked
     from cxrbench.store import Store
 
 _GROUPS = {"sex": "sex", "age": "age", "view": "view", "images": "images of the patient"}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A figure with its interval on a scale of 0 to 500; what is undefined is None."""
-
-    at: int | None
-    low: int | None
-    high: int | None
-    marks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A small square chart.
-
-    Attributes:
-        kind: what it shows, which says how it looks.
-        label: what it shows of what, for whoever does not see it.
-        lines: path data by the name of its look.
-        dots: points, with an index of their size 0 to 3.
-        bands: vertical intervals at a place: x, low, high.
-        ends: what stands at the ends of the axes: x low, x high, y low, y high; None where that is 0 and 1
-            whatever is drawn.
-        rule: where a horizontal line of reference is; None for none.
-        at: where a vertical line is, such as the threshold; None for none.
-    """
-
-    kind: str
-    label: str
-    lines: dict[str, str]
-    ends: tuple[str, str, str, str] | None = None
-    dots: tuple[tuple[int, int, int], ...] = ()
-    bands: tuple[tuple[int, int, int], ...] = ()
-    rule: int | None = None
-    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +45,22 @@ class Crossed:
     rows: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...]
 
 
-def bar(value: float, low: float, high: float, scale: Scale, marks: Sequence[float] = ()) -> Bar:
-    """A figure and its interval as they are drawn."""
-    places = [None if math.isnan(each) else scale.place(each) for each in (value, low, high)]
-    ticks = tuple(scale.place(mark) for mark in marks if not math.isnan(mark))
-    return Bar(places[0], places[1], places[2], ticks)
-
-
-def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[str, Any]:
+def run_context(
+    store: Store, record: Mapping[str, Any], anchor: str, asked: Sequence[Asked] = ()
+) -> dict[str, Any]:
     """What the template ``run.html.j2`` is given.
 
     Args:
         store: where the run's evaluation lies.
         record: its ``run.json``, with ``path``.
         anchor: of the board that the run stands on.
+        asked: metrics that are shown beside those of every run.
     """
+    if asked:
+        from cxrbench.leaderboard.asked import figures_of, with_figures
+
+        record = with_figures(record, figures_of(store, record, asked))
+    shown_metrics = metrics_with(each.column for each in asked)
     evaluation = Evaluation.of(store.root, record)
     curves = _curves(evaluation)
     intervals = record.get("intervals") or {"metrics": {}, "per_finding": []}
@@ -109,7 +79,7 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "sanity": [check["reason"] for check in record.get("sanity") or ()],
         "checked": "sanity" in record,
         "nonconforming": record.get("nonconforming", ()),
-        "metrics": _metrics(record, intervals["metrics"]),
+        "metrics": _metrics(record, intervals["metrics"], shown_metrics),
         "metric_columns": [
             ("figure", "name", "text"),
             ("this run", "value", 3),
@@ -125,6 +95,9 @@ def run_context(store: Store, record: Mapping[str, Any], anchor: str) -> dict[st
         "confusion": [_confusion(row) for row in record["per_finding"]],
         "crossed": None if evaluation is None else _crossed(evaluation, record),
         "training": _training(Path(record["path"])),
+        "ensemble": section_of_run(record),
+        "heatmaps": kept_heatmaps(store, record),
+        "latency": latency_section(store, record),
         "calibration": _calibration(record),
         "prior_shift": prior_shift_told(record),
         "subgroups": _subgroups(record.get("subgroups") or ()),
@@ -144,10 +117,12 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _metrics(
-    record: Mapping[str, Any], intervals: Mapping[str, Mapping[str, float | None]]
+    record: Mapping[str, Any],
+    intervals: Mapping[str, Mapping[str, float | None]],
+    metrics: Mapping[str, Metric],
 ) -> list[dict[str, Any]]:
     rows = []
-    for name, metric in METRICS.items():
+    for name, metric in metrics.items():
         if record["metrics"].get(name) is not None:
             ends = intervals.get(name, {})
             heading = f"{metric.heading} (smaller is better)" if metric.smaller else metric.heading

@@ -54,8 +54,9 @@ def fleiss_kappa(ratings: NDArray[np.int64]) -> float:
 
 def _shares(ratings: NDArray[np.int64]) -> FloatArray:
     """How often each rater uses each category, ``[m, k]``."""
-    _, codes = np.unique(ratings, return_inverse=True)
-    codes = codes.reshape(ratings.shape)
+    codes = ratings
+    if ratings.size and (ratings.min() < 0 or ratings.max() > ratings.shape[1]):
+        codes = np.unique(ratings, return_inverse=True)[1].reshape(ratings.shape)
     many = codes.max(initial=0) + 1
     counts = np.stack([np.bincount(row, minlength=many) for row in codes])
     return ratio(counts, np.full_like(counts, ratings.shape[1]))

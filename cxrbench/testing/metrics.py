@@ -48,9 +48,8 @@ def leaves_out_unknown_labels(subject: Subject) -> None:
     for kind in sorted(subject.make().tasks):
         labels, probabilities, decisions = _example(kind, unknown=True)
         # Whole images: what a metric makes of an image that is known in part is its own affair.
-        hidden = np.isnan(labels).all(axis=1)
-        hidden[5] = True
         labels[5] = np.nan
+        hidden = np.isnan(labels).all(axis=1)
         other, decided = probabilities.copy(), decisions.copy()
         other[hidden], decided[hidden] = 1 - probabilities[hidden], 1 - decisions[hidden]
         one, two = _value(subject, labels, probabilities, decisions), _value(subject, labels, other, decided)

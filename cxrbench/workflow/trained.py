@@ -109,6 +109,11 @@ def require_network(record: Mapping[str, Any]) -> None:
     Raises:
         UsageError: it has no network.
     """
+    if members := record.get("members"):
+        raise UsageError(
+            f"{record['run_id']} combines other runs and has no network of its own; name one of its members: "
+            f"{', '.join(members)}."
+        )
     if record.get("source", "network") != "network":
         raise UsageError(
             f"{record['run_id']} has no network of its own: it is made of scores or of other runs; name a "

@@ -108,9 +108,14 @@ def test_the_page_shows_images_by_class(open_page, phantom):
     assert page.title() == "phantom (drawn images, not patients)"
     counts = page.get_by_role("table", name="What all runs get right and wrong")
     assert counts.locator("tbody tr").count() == 16
-    cells = counts.locator("tbody tr").first.locator("td").all_inner_texts()
-    assert cells[2] == str(document["counts"][0]["all_right"])
-    assert page.locator("#overlap img").count() == 2
+    heads = counts.locator("thead th").all_inner_texts()
+    cells = counts.locator("tbody tr").first.locator("th, td").all_inner_texts()
+    assert cells[heads.index("all right")] == f"{document['counts'][0]['all_right']:,}"
+    alone = next(row for row in document["by_run"] if row["of"] == "images")["only_wrong"]
+    assert cells[heads.index("only A wrong")] == f"{alone:,.0f}"
+    sets = page.locator("#overlap tbody tr")
+    told = [row for row in document["overlap"] if row["of"] == "decisions"]
+    assert sets.locator("td.number").all_inner_texts() == [f"{row['units']:,}" for row in told[:16]]
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     images = page.locator(".picture img")
     assert images.count() > 40
@@ -138,7 +143,10 @@ def test_scores_alone_have_no_images_and_it_is_said(open_page, scored, tmp_path)
     # Names are text, whatever they hold.
     assert "broken" not in page.title()
     assert page.get_by_text(SCRIPT).count() > 0
-    assert page.get_by_role("img", name=re.compile("Heat maps of disagreement")).count() == 1
+    kappas = page.get_by_role("table", name=re.compile("kappa of each two runs"))
+    shown = kappas.locator("tbody td[title]").all_inner_texts()
+    found = [row["cohen_kappa"] for row in answer.json["agreement"] if row["of"] == "decisions"]
+    assert sorted({text.split()[0] for text in shown}) == sorted({f"{each:.3f}" for each in found})
 
 
 def test_runs_of_other_test_sets_are_refused_with_what_differs(scored):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -252,3 +253,36 @@ def test_boxes_of_test_are_read_for_evaluation_alone(results, ids, scored):
     assert {(read["role"], read["purpose"]) for read in reads} >= {("test", "evaluate"), ("tune", "fit")}
     assert all(read["purpose"] == "evaluate" for read in reads if read["role"] == "test")
     assert invoke("verify", "--roles", "--results", results).exit_code == 0
+
+
+def test_a_runs_page_shows_what_was_last_explained(results, ids, open_page, tmp_path):
+    last = explain(results, *ids[:2], "--boxes", "--show", 2)
+    assert last.exit_code == 0, last.stderr
+    out = tmp_path / "leaderboard.html"
+    assert invoke("leaderboard", "--results", results, "--html", out).exit_code == 0
+    page = open_page(out, viewport={"width": 1000, "height": 800})
+    told = {each["run_id"]: each for each in last.json["runs"]}
+    for run_id in ids[:2]:
+        page.goto(page.url.split("#")[0] + f"#run-{run_id}")
+        run = page.locator("article.run:visible")
+        pictures = run.locator(".look img")
+        assert pictures.count() == 2
+        assert pictures.evaluate_all("all => all.every(each => each.naturalWidth > 200)")
+        means = run.get_by_role("table", name="Means over findings", exact=True)
+        value = told[run_id]["localisation"]["means"]["network"]["iobb_0.1"]["value"]
+        row = means.locator("tbody tr", has_text="network")
+        assert row.locator("td").first.inner_text() == f"{value:.3f}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1000
+
+
+def test_a_run_that_was_not_explained_says_how(results, ids, open_page, tmp_path):
+    store = tmp_path / "results"
+    shutil.copytree(results, store)
+    shutil.rmtree(store / "explanations", ignore_errors=True)
+    out = tmp_path / "leaderboard.html"
+    assert invoke("leaderboard", "--results", store, "--html", out).exit_code == 0
+    page = open_page(out)
+    page.goto(page.url + f"#run-{ids[0]}")
+    shown = page.locator("article.run:visible").inner_text()
+    assert f"cxrbench explain {ids[0]} --boxes" in shown
+    assert f"cxrbench latency {ids[0]}" in shown

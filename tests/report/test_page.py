@@ -34,6 +34,12 @@ ROWS = (
 )
 
 
+def test_zero_has_no_sign():
+    assert fixed(-0.0001) == fixed(0.0) == "0.000"
+    assert percent(-0.00001) == "0.0%"
+    assert fixed(-0.0006) == "-0.001"
+
+
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory):
     """The page of four images; nobody knows of Edema, and names are markup."""

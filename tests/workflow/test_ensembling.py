@@ -172,12 +172,104 @@ def test_files_of_the_run(results, answer):
 def test_the_page(open_page, results, answer):
     page = open_page(results / "runs" / answer["run_id"] / "ensemble.html")
     assert "genetic of 4 runs" in page.title()
-    headings = page.locator("h2").all_inner_texts()
-    assert headings == ["Tune and test", "Members", "Convergence"]
-    assert page.locator("#members tbody tr").count() == 4
-    assert page.locator("#test table").first.locator("tbody tr").count() == 4
-    shown = page.locator("img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
-    assert shown
+    told_of(page.locator("main"), answer, results)
+
+
+def told_of(shown, answer, results):
+    """The section on an ensemble, wherever it stands, tells what the command answered."""
+    heads = shown.locator("h2, h3").all_inner_texts()
+    start = heads.index("Ensemble: tune and test")
+    assert heads[start : start + 3] == ["Ensemble: tune and test", "Members", "Search"]
+    members = shown.get_by_role("table", name="Members: weight")
+    found = {
+        row.locator("th .interval").inner_text(): row.locator("td").first.inner_text().split()[0]
+        for row in members.locator("tbody tr").all()
+    }
+    assert found == {run: f"{weight:.3f}" for run, weight in answer["weights"].items()}
+    assert members.locator("svg.whisker .reach").count() == 8
+    systems = shown.get_by_role("table", name="The ensemble and what it must beat")
+    assert systems.locator("tbody th").all_inner_texts() == [
+        "genetic",
+        "best single (on tune)",
+        "average",
+        "greedy",
+    ]
+    cells = systems.locator("tbody tr").first.locator("td").all_inner_texts()
+    figures = (answer["tune"], answer["cross_fitted"])
+    assert cells[:2] == [f"{each['macro_f1']:.4f}" for each in figures]
+    assert cells[2].split()[0] == f"{answer['test']['macro_f1']['value']:.4f}"
+    drawn = shown.get_by_role("img", name="Best and mean macro-F1 on tune")
+    assert drawn.count() == 1
+    box = drawn.locator("path.main").bounding_box()
+    assert box["width"] > 50
+
+
+def test_its_page_on_the_leaderboard_tells_the_same(open_page, results, answer, tmp_path):
+    out = tmp_path / "leaderboard.html"
+    assert invoke("leaderboard", "--results", results, "--html", out).exit_code == 0
+    page = open_page(out)
+    page.locator(f"a[href='#run-{answer['run_id']}']").first.click()
+    run = page.locator("article.run:visible")
+    told_of(run, answer, results)
+    # It has no network that could be explained or measured.
+    assert run.get_by_role("heading", name="Latency").count() == 0
+
+
+def test_the_board_tells_who_is_wrong_where(open_page, results, answer, tmp_path):
+    out = tmp_path / "leaderboard.html"
+    made = invoke("leaderboard", "--results", results, "--html", out, "--json")
+    assert made.exit_code == 0, made.stderr
+    board = next(each for each in made.json["boards"] if answer["run_id"] in str(each["systems"]))
+    runs = board["errors"]["run_ids"]
+    expected = invoke("errors", *runs, "--results", results, "--out", tmp_path / "errors", "--json").json
+    by_finding = {row["of"]: row for row in expected["counts"]}
+    only = {(row["of"], row["run"]): row["only_wrong"] for row in expected["by_run"]}
+    for question in board["errors"]["questions"]:
+        row = by_finding[question["of"]]
+        assert [question[name] for name in ("units", "all_right", "all_wrong")] == [
+            row[name] for name in ("units", "all_right", "all_wrong")
+        ]
+        alone = [side["only_wrong"] for side in question["sides"]]
+        assert alone == [only[question["of"], run] for run in runs]
+    page = open_page(out)
+    shown = page.locator(".board")
+    counts = shown.get_by_role("table", name="What all runs get right and wrong").first
+    assert counts.locator("tbody tr").count() == 2 + len(FINDINGS)
+    assert "only A wrong" in " ".join(counts.locator("thead th").all_inner_texts())
+    kappas = shown.get_by_role("table", name="Cohen’s kappa of each two runs").first
+    assert kappas.locator("tbody td[title]").count() == len(runs) * (len(runs) - 1)
+    sets = shown.get_by_role("table", name="Sets of runs that err together").first
+    assert sum(int(row.replace(",", "")) for row in sets.locator("td.number").all_inner_texts()) > 0
+
+
+def test_a_metric_is_searched_for_in_its_own_direction(results):
+    names, more = ("one", "three", "useless"), ("--folds", "2")
+    search = "genetic:population=10,generations=5,restarts=1"
+    told = {}
+    for fitness in ("expected_cost:fn=3", "f_beta"):
+        found = ensemble(results, *names, search=search, more=(*more, "--fitness", fitness))
+        assert found.exit_code == 0, found.stderr
+        told[fitness] = json.loads(found.stdout)
+    cost, beta = told["expected_cost:fn=3"], told["f_beta"]
+    assert (cost["fitness"], cost["turned"]) == ("expected_cost@fn=3.0", True)
+    assert (beta["fitness"], beta["turned"]) == ("f_beta", False)
+    # The even average is in the first population, and the best of all is kept.
+    average = cost["baselines"]["average"]["tune"]["expected_cost@fn=3.0"]
+    assert cost["tune"]["expected_cost@fn=3.0"] <= average
+    assert beta["tune"]["f_beta"] >= beta["baselines"]["average"]["tune"]["f_beta"]
+    test = cost["test"]["expected_cost@fn=3.0"]
+    assert test["low"] < test["value"] < test["high"]
+    gap = cost["baselines"]["best_single"]["difference"]["expected_cost@fn=3.0"]
+    assert gap["low"] <= gap["value"] <= gap["high"]
+
+
+def test_what_is_no_fitness_is_refused(results):
+    refused = ensemble(results, "one", "two", more=("--fitness", "macro_f2"))
+    assert refused.exit_code == 2
+    assert "did you mean macro_f1" in " ".join(refused.stderr.split())
+    of_findings = ensemble(results, "one", "two", search="per_finding", more=("--fitness", "f_beta"))
+    assert of_findings.exit_code == 2
+    assert "one number of all findings" in " ".join(of_findings.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def write_page(path: Path, template: str, **context: Any) -> None:
     Args:
         path: of the HTML file.
         template: such as ``exploration.html.j2``, in this folder; ``exploration.css`` beside it is added to
-            the common style.
+            the common style (``style.css``, ``charts.css``).
         context: what the template is given; the base asks for ``title`` and ``subtitle``.
     """
     write_text(path, render_page(template, **context))
@@ -41,7 +41,7 @@ def write_page(path: Path, template: str, **context: Any) -> None:
 def render_page(template: str, **context: Any) -> str:
     """The text of a page, see :func:`write_page`."""
     own_style = template.replace(".html.j2", ".css")
-    style = _asset("style.css") + (_asset(own_style) if own_style in _assets() else "")
+    style = _asset("style.css") + _asset("charts.css") + (_asset(own_style) if own_style in _assets() else "")
     script = _asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -58,13 +58,13 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """A number with that many digits, thousands apart; a dash where it is undefined."""
-    return DASH if value is None or math.isnan(value) else f"{value:,.{digits}f}"
+    """A number with that many digits, thousands apart, 0 without a sign; a dash where it is undefined."""
+    return DASH if value is None or math.isnan(value) else f"{value:z,.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share 0..1 as per cent; a dash where it is undefined."""
-    return DASH if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"
+    return DASH if value is None or math.isnan(value) else f"{100 * value:z.{digits}f}%"
 
 
 def exact(value: float | None) -> str:

@@ -78,6 +78,13 @@ def scale_of(values: Sequence[float | None], *, least: float = 0.0) -> Scale:
     return Scale(math.floor(low / step + 1e-9) * step, math.ceil(max(high, low + width) / step - 1e-9) * step)
 
 
+def about_zero(values: Sequence[float | None], *, least: float = 0.01) -> Scale:
+    """As far below 0 as above, to round numbers."""
+    scale = scale_of([*values, 0.0], least=least)
+    reach = max(abs(scale.low), abs(scale.high))
+    return Scale(-reach, reach)
+
+
 def up_to(values: Sequence[float | None], least: float = 0.01) -> Scale:
     """From 0 to the largest value, moved out to a round number of at most 1."""
     highest = max((float(value or 0) for value in values if not undefined(value)), default=1.0)
