@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plugins test-slow test-seeds test-recipes test-gpu lint types check bench clean
+.PHONY: help demo test test-plugins test-slow test-seeds test-recipes test-gpu lint types check docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ lint: $(VENV)/.dev  ## ruff: lint and format
 
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## the documentation, as a site that works offline: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: lint types test  ## all that a change must pass
 

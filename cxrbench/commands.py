@@ -36,6 +36,8 @@ BUILT_IN = {
     "verify": "cxrbench.cli.verify:verify",
     "store": "cxrbench.cli.store:store",
     "plugins": "cxrbench.cli.plugins:plugins",
+    "doctor": "cxrbench.cli.doctor:doctor",
+    "completion": "cxrbench.cli.completion:completion",
 }
 """In the order in which ``--help`` lists them. The modules import what is heavy inside their functions."""
 

@@ -71,6 +71,8 @@ def start(*arguments, **environment):
         (["data", "audit", "--help"], "--write-exclude"),
         (["data", "explore", "--help"], "--format"),
         (["store", "--help"], "gc"),
+        (["doctor", "--help"], "--json"),
+        (["completion", "bash"], "_CXRBENCH_COMPLETE"),
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments, shown):
@@ -99,10 +101,10 @@ def test_many_plugins_cost_help_nothing(tmp_path):
     assert modules.isdisjoint({f"components_{number}" for number in range(10)} | set(HEAVY))
 
 
-def completed(line):
+def completed(line, **environment):
     """What the shell would offer for a line, and the modules that were imported for it."""
     stdout, _, modules = start(
-        _CXRBENCH_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(line.count(" "))
+        _CXRBENCH_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(line.count(" ")), **environment
     )
     return [offer.removeprefix("plain,") for offer in stdout.split()], modules
 
@@ -129,3 +131,49 @@ def test_an_audit_imports_no_torch():
     assert code in (0, None)
     assert json.loads(stdout)["clean"]
     assert modules.isdisjoint({"torch", "timm", "matplotlib"})
+
+
+def test_completion_of_a_component_is_of_the_kind_before_it():
+    offered, modules = completed("cxrbench list thresholds f")
+    assert "fixed" in offered
+    assert "focal" not in offered
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.fixture
+def store(tmp_path):
+    for name in ("phantom-a-s0-11111111", "phantom-b-s0-22222222"):
+        folder = tmp_path / "store" / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "artifact.json").write_text("{}")
+    # A folder without a record is no run.
+    (tmp_path / "store" / "runs" / "phantom-c-s0-33333333").mkdir()
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize("command", ["show", "compare phantom-a-s0-11111111", "errors", "latency", "verify"])
+def test_completion_offers_the_runs_of_the_store_that_the_line_or_the_environment_names(command, store):
+    named, modules = completed(f"cxrbench {command} --results {store} phantom-b")
+    assert named == ["phantom-b-s0-22222222"]
+    assert modules.isdisjoint(HEAVY)
+    everywhere, _ = completed(f"cxrbench {command} phantom-", CXRBENCH_RESULTS=str(store))
+    assert everywhere == ["phantom-a-s0-11111111", "phantom-b-s0-22222222"]
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("cxrbench run --recipe scratch_cnn_", ["scratch_cnn_a", "scratch_cnn_b", "scratch_cnn_tuned"]),
+        ("cxrbench recipes show wang_r", ["wang_resnet50"]),
+        ("cxrbench tune fused", ["fused_cnn"]),
+        ("cxrbench latency RUN --runtimes eager,onnx", ["eager,onnxruntime"]),
+        ("cxrbench explain RUN --explainer layer", ["layercam"]),
+        ("cxrbench ensemble RUN --search gen", ["genetic"]),
+        ("cxrbench predict RUN FILE --explainer hires", ["hirescam"]),
+        ("cxrbench completion z", ["zsh"]),
+    ],
+)
+def test_completion_offers_recipes_runtimes_explainers_and_searches(line, offers):
+    offered, modules = completed(line)
+    assert offered == offers
+    assert modules.isdisjoint(HEAVY)

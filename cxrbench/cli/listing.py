@@ -8,9 +8,17 @@ from cxrbench.cli.common import Output, columns, common
 from cxrbench.registry import KINDS, Component, Kind
 
 
+def _complete_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Tab completion of components of the KIND that was given."""
+    from cxrbench.plugins import installed
+
+    names = [component.name for component in installed().registry.all(ctx.params.get("kind"))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command("list", epilog="Example: cxrbench list thresholds dynamic")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_complete_names)
 @common
 def list_components(kind: Kind | None, name: str | None, output: Output) -> None:
     """List components of all kinds, of one KIND, or the options of the one with that NAME."""
