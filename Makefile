@@ -45,6 +45,8 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 	  $(BIN)/python tests/plugin_environment.py "$$plugin" || exit 1; \
 	  ( cd "$$plugin" && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q ) || exit 1; \
 	done
+	@echo "== what 'cxrbench plugins new' writes"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/generated_plugins.py build/generated
 
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(BIN)/python -m pytest -m slow

@@ -1,6 +1,7 @@
 """How long ``cxrbench --help`` and ``cxrbench list`` take, beside Python itself and Python with click.
 
-Each is a process of its own, started in turns so that a busy moment meets all alike; medians of 11.
+Each is a process of its own, started in turns so that a busy moment meets all alike; medians of 11. The last
+rows are of an environment with ten plugins of twenty components each besides.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +23,28 @@ COMMANDS = {
     "cxrbench --help": ["-m", "cxrbench", "--help"],
     "cxrbench list": ["-m", "cxrbench", "list"],
     "cxrbench list --json": ["-m", "cxrbench", "list", "--json"],
+    "--help, 10 plugins": ["-m", "cxrbench", "--help"],
+    "list, 10 plugins": ["-m", "cxrbench", "list"],
 }
+PLUGINS, COMPONENTS = 10, 20
+HOOK = """
+from cxrbench.hookspecs import hookimpl
+
+@hookimpl
+def register_thresholds(register):
+    for number in range({components}):
+        register(f"p{plugin}_{{number}}", "somewhere:P", version="1", summary="Nothing")
+"""
+
+
+def install(site: Path) -> None:
+    """Plugins in a folder, as pip would leave them."""
+    for plugin in range(PLUGINS):
+        (site / f"many{plugin}.py").write_text(HOOK.format(components=COMPONENTS, plugin=plugin))
+        info = site / f"cxrbench_many{plugin}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: cxrbench-many{plugin}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[cxrbench.v1]\nmany{plugin} = many{plugin}\n")
 
 
 def run(arguments: list[str], **environment: str) -> str:
@@ -37,32 +60,41 @@ def run(arguments: list[str], **environment: str) -> str:
     ).stderr
 
 
-def seconds(arguments: list[str]) -> float:
+def seconds(arguments: list[str], **environment: str) -> float:
     started = time.perf_counter()
-    run(arguments)
+    run(arguments, **environment)
     return time.perf_counter() - started
 
 
-def heavy_modules(arguments: list[str]) -> set[str]:
+def heavy_modules(arguments: list[str], **environment: str) -> set[str]:
     """The heavy libraries that a command imports."""
-    lines = run(["-X", "importtime", *arguments]).splitlines()
+    lines = run(["-X", "importtime", *arguments], **environment).splitlines()
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
     return imported & HEAVY
 
 
-def main() -> None:
-    for arguments in COMMANDS.values():
-        run(arguments)  # once, so that byte code is there
+def measure(site: Path) -> None:
+    """Start each command in turns, some of them beside the plugins in ``site``."""
+    install(site)
+    seen = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environments = {name: {"PYTHONPATH": seen} if "plugins" in name else {} for name in COMMANDS}
+    for name, arguments in COMMANDS.items():
+        run(arguments, **environments[name])  # once, so that byte code is there
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(ROUNDS):
         for name, arguments in COMMANDS.items():
-            times[name].append(seconds(arguments))
+            times[name].append(seconds(arguments, **environments[name]))
     medians = {name: statistics.median(values) for name, values in times.items()}
     print(f"{'':22} {'ms':>6} {'x python':>9} {'x click':>8}  heavy imports")
     for name, median in medians.items():
         bare, click = median / medians["python -c pass"], median / medians["import click"]
-        heavy = ", ".join(sorted(heavy_modules(COMMANDS[name]))) or "none"
+        heavy = ", ".join(sorted(heavy_modules(COMMANDS[name], **environments[name]))) or "none"
         print(f"{name:22} {1000 * median:6.0f} {bare:9.1f} {click:8.1f}  {heavy}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as site:
+        measure(Path(site))
 
 
 if __name__ == "__main__":

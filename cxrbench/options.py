@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from cxrbench.conformance.verdicts import failed_checks
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.registry import NAME, Component, Kind, Registry
 
@@ -164,9 +165,17 @@ def make(use: Use, kind: Kind, registry: Registry) -> Any:
     """The component that a use names, with its options.
 
     Raises:
-        UsageError: there is no such component, or as :func:`instantiate`.
+        UsageError: there is no such component, it failed a check and only conforming ones are wanted
+            (:attr:`cxrbench.registry.Registry.only_conforming`), or as :func:`instantiate`.
     """
-    return instantiate(registry.find(kind, use.name), use.options)
+    component = registry.find(kind, use.name)
+    if registry.only_conforming and (failed := failed_checks(component)):
+        raise UsageError(
+            f"The {kind} '{component.name}' of {component.source} failed {', '.join(failed)} when last "
+            f"checked; mend it and check it again (cxrbench plugins check {kind}/{component.name}), or use "
+            "it all the same with --allow-nonconforming, which its rows will say."
+        )
+    return instantiate(component, use.options)
 
 
 def describe(component: Component) -> list[dict[str, Any]]:

@@ -19,11 +19,18 @@ import pluggy
 
 from cxrbench import builtins, commands, hookspecs
 from cxrbench.registry import Component, Kind, Registry
+from cxrbench.time_limit import within
 
 T = TypeVar("T")
 
 SLOW_IMPORT_SECONDS = 0.3
 """A plugin that takes longer to import slows every command that lists components; it is warned of."""
+
+LOAD_SECONDS = 30.0
+"""A plugin whose import or hooks take longer hangs: it is stopped and set aside (:mod:`cxrbench.time_limit`).
+
+Generous, since stopping an import of somebody's heavy library half-way leaves that unusable in this process.
+"""
 
 KIND_OF_HOOK: dict[str, Kind] = {
     "register_datasets": "dataset",
@@ -206,13 +213,14 @@ def _load(
 ) -> tuple[Plugin, object]:
     """Import a plugin and hear what it registers."""
     started = time.perf_counter()
-    module = guarded(point.load)
+    module = guarded(partial(within, LOAD_SECONDS, point.load))
     seconds = time.perf_counter() - started
     if isinstance(module, Raised):
         return _aside(plugin, module), None
     # Of two entry points with one module the second is refused, and the first stays.
     before = manager.is_registered(module)
-    heard = guarded(partial(_hear, manager, module, plugin.distribution, registry))
+    hear = partial(_hear, manager, module, plugin.distribution, registry)
+    heard = guarded(partial(within, LOAD_SECONDS, hear))
     if isinstance(heard, Raised):
         if manager.is_registered(module) and not before:
             manager.unregister(module)

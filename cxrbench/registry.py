@@ -110,9 +110,15 @@ class Component:
 
 
 class Registry:
-    """All components by kind and name."""
+    """All components by kind and name.
+
+    Attributes:
+        only_conforming: whether components that failed a check of ``cxrbench plugins check`` are refused
+            where they are made to be used (:func:`cxrbench.options.make`).
+    """
 
     def __init__(self) -> None:
+        self.only_conforming = False
         self._components: dict[tuple[Kind, str], Component] = {}
 
     def add(self, component: Component) -> None:

@@ -19,17 +19,27 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main(plugin: Path) -> None:
     """Make or update the environment of the plugin in that folder."""
-    environment = plugin.resolve() / ".venv"
-    python = environment / "bin" / "python"
+    python = environment(plugin.resolve() / ".venv")
+    install(python, "--editable", f"{plugin.resolve()}[test]")
+
+
+def environment(folder: Path) -> Path:
+    """The Python of an environment in that folder, which is made where it is not there."""
+    python = folder / "bin" / "python"
     if not python.exists():
-        venv.create(environment, symlinks=True)
-    of_plugin = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+        venv.create(folder, symlinks=True)
+    of_plugin = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     # Read as a site folder, so that packages which are installed there as editable are seen too.
     outer = sysconfig.get_path("purelib")
     (of_plugin / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n", encoding="utf-8")
+    return python
+
+
+def install(python: Path, *what: str) -> None:
+    """Install into that Python's environment."""
     options = ("--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt")
-    install = (python, "-m", "pip", "install", *options, "--editable", f"{plugin.resolve()}[test]")
-    subprocess.run([str(word) for word in install], check=True)
+    words = (python, "-m", "pip", "install", *options, *what)
+    subprocess.run([str(word) for word in words], check=True)
 
 
 if __name__ == "__main__":

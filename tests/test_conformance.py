@@ -80,7 +80,7 @@ def cases() -> Iterator[Any]:
             variants = VARIANTS.get(f"{kind} {component.name}") or VARIANTS.get(component.name, [{}])
             for options in variants:
                 for check in checks_for(kind):
-                    marks = (pytest.mark.slow,) if (name, check.name) in SLOW else ()
+                    marks = (pytest.mark.slow,) if check.long or (name, check.name) in SLOW else ()
                     case = f"{Use(name=name, options=options)} {check}"
                     yield pytest.param(kind, name, options, check, id=case, marks=marks)
 

@@ -1,22 +1,20 @@
 """Plugins: heard one at a time; a broken one is set aside and nothing else suffers."""
 
 import json
-import os
-import subprocess
 import sys
+import time
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from distributions import command, install
 
 import cxrbench
-from cxrbench import hookspecs
+from cxrbench import hookspecs, plugins
 from cxrbench.options import instantiate
 from cxrbench.plugins import load_plugins
 from cxrbench.registry import KINDS
 
-ROOT = Path(cxrbench.__file__).parents[1]
 BUILT_IN = len(load_plugins([]).registry.all())
 
 HOOK = """
@@ -168,6 +166,27 @@ def test_a_slow_import_is_warned_of_by_name(plugin):
     assert loaded.warning.startswith("plugin slow (unknown package): its import takes 0.")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import time\ntime.sleep(20)\n" + registering(sound()),
+        "while True:\n    pass\n",
+        # What catches every error does not go on.
+        "import time\ntry:\n    time.sleep(20)\nexcept Exception:\n    time.sleep(20)\n",
+        registering("import time", "time.sleep(20)", sound()),
+    ],
+)
+def test_a_plugin_that_hangs_is_set_aside_alone(plugin, monkeypatch, text):
+    monkeypatch.setattr(plugins, "LOAD_SECONDS", 0.3)
+    started = time.monotonic()
+    found = load_plugins([plugin("hangs", text), plugin("quick", registering(sound("p95")))])
+    hangs, quick = found.plugins
+    assert time.monotonic() - started < 15
+    assert (hangs.status, quick.status) == ("set aside", "loaded")
+    assert hangs.reason == "TimeoutError: it took longer than 0.3 s and was stopped"
+    assert [c.name for c in found.registry.all()[BUILT_IN:]] == ["p95"]
+
+
 def test_what_a_plugin_prints_does_not_reach_stdout(plugin, capsys):
     load_plugins([plugin("talkative", "print('hello')\n" + registering("print('again')", sound()))])
     printed = capsys.readouterr()
@@ -175,19 +194,8 @@ def test_what_a_plugin_prints_does_not_reach_stdout(plugin, capsys):
     assert printed.err == "hello\nagain\n"
 
 
-def install(site, name, module_text):
-    """A distribution as pip would leave it in ``site``, with one plugin."""
-    (site / f"{name}_plugin.py").write_text(module_text)
-    info = site / f"cxrbench_{name}-1.5.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: cxrbench-{name}\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text(f"[cxrbench.v1]\n{name} = {name}_plugin\n")
-
-
-def command(site, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(site), "TERM": "dumb"}
-    line = [sys.executable, "-m", "cxrbench", *arguments]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def answered(site, *arguments):
+    done = command(site, *arguments)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -196,7 +204,7 @@ def test_an_installed_plugin_is_listed_beside_a_broken_one(tmp_path):
     install(tmp_path, "percentile", registering(sound(target="percentile_plugin:P90")))
     install(tmp_path, "shaky", 'raise RuntimeError("no [/licence] found")')
 
-    listed = command(tmp_path, "list", "thresholds", "--json")
+    listed = answered(tmp_path, "list", "thresholds", "--json")
     assert json.loads(listed.stdout)[-1] == {
         "kind": "thresholds",
         "name": "p90",
@@ -209,24 +217,24 @@ def test_an_installed_plugin_is_listed_beside_a_broken_one(tmp_path):
         "warning: plugin shaky (cxrbench-shaky 1.5) is set aside: RuntimeError: no [/licence] found"
     ]
 
-    good, shaky = json.loads(command(tmp_path, "plugins", "list", "--json").stdout)
+    good, shaky = json.loads(answered(tmp_path, "plugins", "list", "--json").stdout)
     assert (good["name"], good["status"], good["components"]) == ("percentile", "loaded", 1)
     assert (shaky["name"], shaky["status"], shaky["components"]) == ("shaky", "set aside", 0)
     assert shaky["distribution"] == "cxrbench-shaky 1.5"
     assert shaky["reason"] == "RuntimeError: no [/licence] found"
     assert 'raise RuntimeError("no [/licence] found")' in shaky["trace"]
 
-    table = command(tmp_path, "plugins", "list").stdout
+    table = answered(tmp_path, "plugins", "list").stdout
     assert "no [/licence] found" in table
 
 
 def test_help_imports_no_plugin(tmp_path):
     install(tmp_path, "marking", "from pathlib import Path\nPath(__file__).with_suffix('.met').touch()\n")
     for arguments in (["--help"], ["run", "--help"], ["list", "--help"], ["plugins", "--help"]):
-        command(tmp_path, *arguments)
+        answered(tmp_path, *arguments)
     met = tmp_path / "marking_plugin.met"
     assert not met.exists()
-    command(tmp_path, "list")
+    answered(tmp_path, "list")
     assert met.exists()
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from distributions import install, seen_beside
 
 import cxrbench
 
@@ -57,6 +58,8 @@ def start(*arguments, **environment):
         (["list"], "densenet_fpn"),
         (["list", "--json"], '"densenet_fpn"'),
         (["plugins", "list"], ""),
+        (["plugins", "new", "--help"], "thresholds"),
+        (["plugins", "check", "--help"], "KIND/NAME"),
         (["run", "--help"], "--thresholds"),
         (["show", "--help"], "RUN"),
         (["tune", "--help"], "Hyperband"),
@@ -77,6 +80,25 @@ def test_light_commands_import_nothing_heavy(arguments, shown):
     assert code in (0, None)
     assert shown in stdout
     assert modules.isdisjoint(HEAVY)
+
+
+def test_many_plugins_cost_help_nothing(tmp_path):
+    """Ten plugins with twenty components each: help imports none of them, and a list no component."""
+    for number in range(10):
+        calls = "".join(
+            f"    register('p{number}_{k}', 'components_{number}:P{k}', version='1', summary='a test')\n"
+            for k in range(20)
+        )
+        hook = "from cxrbench.hookspecs import hookimpl\n\n@hookimpl\ndef register_thresholds(register):\n"
+        install(tmp_path, f"many{number}", hook + calls)
+    stdout, code, modules = start("--help", PYTHONPATH=seen_beside(tmp_path))
+    assert code in (0, None)
+    assert "Not for clinical use" in stdout
+    assert modules.isdisjoint({f"many{number}_plugin" for number in range(10)} | {*HEAVY, "pluggy"})
+    stdout, _, modules = start("list", "thresholds", "--json", PYTHONPATH=seen_beside(tmp_path))
+    assert sum(each["name"].startswith("p") for each in json.loads(stdout)) >= 200
+    assert {f"many{number}_plugin" for number in range(10)} <= modules
+    assert modules.isdisjoint({f"components_{number}" for number in range(10)} | set(HEAVY))
 
 
 def completed(line, **environment):

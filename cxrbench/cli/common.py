@@ -46,11 +46,15 @@ class Output:
             for renderable in renderables:
                 _console().print(renderable)
 
-    def components(self) -> Plugins:
-        """The registry and plugins; a plugin that is set aside or slow is warned of."""
+    def components(self, *, only_conforming: bool = False) -> Plugins:
+        """The registry and plugins; a plugin that is set aside or slow is warned of.
+
+        Where ``only_conforming``, components that are known to fail a check are refused when they are used.
+        """
         from cxrbench.plugins import installed
 
         found = installed()
+        found.registry.only_conforming = only_conforming
         for plugin in found.plugins:
             if plugin.warning:
                 self.reporter.warn(plugin.warning)
@@ -119,6 +123,13 @@ results_option = click.option(
     envvar="CXRBENCH_RESULTS",
     show_envvar=True,
     help="Folder of the store.",
+)
+
+
+nonconforming_option = click.option(
+    "--allow-nonconforming",
+    is_flag=True,
+    help="Use components that failed a check of 'cxrbench plugins check' too; rows say so.",
 )
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_components, complete_runs, results_option
+from cxrbench.cli.common import (
+    Output,
+    common,
+    complete_components,
+    complete_runs,
+    nonconforming_option,
+    results_option,
+)
 from cxrbench.cli.data_options import NAME
 
 
@@ -66,6 +73,7 @@ from cxrbench.cli.data_options import NAME
     type=click.IntRange(0),
     help="How many positives and negatives each finding needs on tune.  [default: 10]",
 )
+@nonconforming_option
 @results_option
 @common
 def ensemble(
@@ -80,11 +88,12 @@ def ensemble(
     thresholds: str | None,
     decision: str | None,
     min_positives: int | None,
+    allow_nonconforming: bool,
     results: Path,
     output: Output,
 ) -> None:
     """Combine runs into one, fitted on tune and judged beside the best of them, their average and greedy."""
-    registry = output.components().registry
+    registry = output.components(only_conforming=not allow_nonconforming).registry
 
     from cxrbench.options import parse_use
     from cxrbench.records import read_record

@@ -17,6 +17,7 @@ from cxrbench.cli.common import (
     complete_components,
     complete_recipes,
     device_option,
+    nonconforming_option,
     results_option,
 )
 from cxrbench.cli.data_options import NAME, data_options
@@ -121,6 +122,7 @@ def _axes(function: F) -> F:
     help="Then measure the latency of one image in fp32 by these, as 'cxrbench latency' does.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, reused and written, and stop.")
+@nonconforming_option
 @results_option
 @common
 def run(
@@ -137,6 +139,7 @@ def run(
     full_size: bool,
     runtimes: str | None,
     dry_run: bool,
+    allow_nonconforming: bool,
     results: Path,
     output: Output,
     **axes: tuple[str, ...],
@@ -145,7 +148,7 @@ def run(
 
     A data set recommends settings that suit it; what you give comes first.
     """
-    registry = output.components().registry
+    registry = output.components(only_conforming=not allow_nonconforming).registry
 
     from cxrbench.grid import cells, different, parse_axis, roots_of
     from cxrbench.recipes.suite import runs_of

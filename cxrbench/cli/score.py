@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import F, Output, common, complete_components, results_option
+from cxrbench.cli.common import (
+    F,
+    Output,
+    common,
+    complete_components,
+    nonconforming_option,
+    results_option,
+)
 from cxrbench.cli.data_options import NAME
 
 if TYPE_CHECKING:
@@ -98,6 +105,7 @@ def _allowed_options(function: F) -> F:
 @click.option("--classes", metavar="NAME,…", help="Findings of an npz file's columns, in order.")
 @click.option("--rows-as-ids", is_flag=True, help="Take rows of files without image ids by their place.")
 @_allowed_options
+@nonconforming_option
 @results_option
 @common
 def score(
@@ -116,12 +124,13 @@ def score(
     prefix: str | None,
     classes: str | None,
     rows_as_ids: bool,
+    allow_nonconforming: bool,
     results: Path,
     output: Output,
     **allowed: bool,
 ) -> None:
     """Judge predictions from anywhere as those of a run: calibrate, fit thresholds, evaluate."""
-    registry = output.components().registry
+    registry = output.components(only_conforming=not allow_nonconforming).registry
 
     from cxrbench.cli.cells import do_cells
     from cxrbench.grid import parse_axis

@@ -124,7 +124,10 @@ def _board(entries: Sequence[Entry], metric: Metric, metrics: Mapping[str, Metri
                 entry.run_id,
                 system(entry.record),
                 entry.value(metric.name),
-                tuple(check["reason"] for check in entry.record["sanity"]),
+                (
+                    *(check["reason"] for check in entry.record["sanity"]),
+                    *(f"Not conforming: {each}." for each in entry.record.get("nonconforming", ())),
+                ),
             )
             for entry in failed
         ),
@@ -300,6 +303,8 @@ def _marks(runs: Sequence[Entry]) -> Iterable[str]:
             yield f"{count:,} patients are in both {pair.replace('/', ' and ')}"
     if None in passport["shared_patients"].values():
         yield "not known whether it was trained on patients of test"
+    for clause in dict.fromkeys(each for run in runs for each in run.record.get("nonconforming", ())):
+        yield f"not conforming: {clause}"
 
 
 def _notes(

@@ -104,6 +104,7 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
     if passport.get("drawn") or (record.get("trained_on") or {}).get("drawn"):
         limits.append("Images are drawn: nothing here says anything about patients.")
     limits += [each["reason"] for each in record.get("sanity", ())]
+    limits += [f"Not conforming: {clause}." for clause in record.get("nonconforming", ())]
     if "sanity" not in record:
         limits.append("An older cxrbench made the run and did not check its figures for what is unsound.")
     for pair, count in passport["shared_patients"].items():

@@ -78,6 +78,7 @@ def run_context(
         "facts": _facts(record),
         "sanity": [check["reason"] for check in record.get("sanity") or ()],
         "checked": "sanity" in record,
+        "nonconforming": record.get("nonconforming", ()),
         "metrics": _metrics(record, intervals["metrics"], shown_metrics),
         "metric_columns": [
             ("figure", "name", "text"),

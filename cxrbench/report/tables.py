@@ -314,6 +314,7 @@ def _said(record: Mapping[str, Any]) -> list[RenderableType]:
             f"F1 at the thresholds: {tune} on {record['tune']}, where they were fitted, {test} on test."
         )
     lines += [f"NOT SOUND ({found['check']}): {found['reason']}" for found in record.get("sanity", ())]
+    lines += [f"NOT CONFORMING: {clause}" for clause in record.get("nonconforming", ())]
     return [Text(line) for line in lines]
 
 

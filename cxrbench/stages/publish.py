@@ -98,6 +98,7 @@ def run(
     threshold: Artifact,
     evaluation: Artifact,
     artifacts: Sequence[str],
+    nonconforming: Sequence[str],
     listed: Mapping[str, int],
     notes: Sequence[str],
     not_in_test: Sequence[str],
@@ -106,7 +107,8 @@ def run(
 ) -> None:
     """Write ``run.json``, ``config.toml``, the tables, thresholds and log of the run, and its figures.
 
-    ``data`` is as :func:`data_record` makes it; ``listed`` and ``notes`` are the data set's, see
+    ``data`` is as :func:`data_record` makes it; ``nonconforming`` are clauses on components that failed a
+    check (:mod:`cxrbench.conformance.verdicts`); ``listed`` and ``notes`` are the data set's, see
     :class:`cxrbench.collection.Collection`. Where it is tested on another data set, ``not_in_test`` are the
     findings that this one lacks, ``not_trained`` those that only it has.
     """
@@ -125,6 +127,7 @@ def run(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **evaluated,
             "evaluation": f"artifacts/{evaluation.id}",
+            "nonconforming": list(nonconforming),
             "listed": dict(listed),
             "notes": list(notes),
             "artifacts": list(artifacts),

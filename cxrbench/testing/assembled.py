@@ -58,4 +58,4 @@ def checks_of(assemble: Callable[[Any], Backbone]) -> Iterator[Check]:
         def function(subject: Subject, check: Check = check) -> None:
             check.function(Assembled(subject.component, subject.options, subject.root))
 
-        yield Check(function)
+        yield Check(function, check.long)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from cxrbench.errors import CxrbenchError
 from cxrbench.interfaces import Backbone
 from cxrbench.testing.check import Check, Subject, require, unchanged
+from cxrbench.testing.components import settings_that_exist
 from cxrbench.training.checkpoint import load_own_weights, save_weights
 
 _OUTPUTS = 3
@@ -35,8 +37,8 @@ def declares_its_inputs(subject: Subject) -> None:
 
 def gives_a_logit_for_each_output(subject: Subject) -> None:
     """Finite float32 logits [B, outputs], for any batch in evaluation and from two images on in training."""
-    sides = _sides(subject, 2)
-    for side in sides:
+    outputs = _outputs(subject)
+    for side in _sides(subject, 2):
         network = _network(subject, side)
         for training, sizes in ((False, (1, 2, 3)), (True, (2, 3))):
             network.train(training)
@@ -45,7 +47,7 @@ def gives_a_logit_for_each_output(subject: Subject) -> None:
                 case = f"{n} images of {side} px, {'training' if training else 'evaluation'}"
                 require(isinstance(logits, Tensor), f"{case}: no tensor but {type(logits).__name__}.")
                 shape = tuple(logits.shape)
-                require(shape == (n, _OUTPUTS), f"{case}: shape {shape}, not {(n, _OUTPUTS)}.")
+                require(shape == (n, outputs), f"{case}: shape {shape}, not {(n, outputs)}.")
                 require(logits.dtype == torch.float32, f"{case}: {logits.dtype}.")
                 require(logits.isfinite().all(), f"{case}: logits that are not finite.")
 
@@ -120,6 +122,42 @@ def keeps_all_it_learns_in_its_state(subject: Subject) -> None:
     require(torch.equal(_logits(network.eval(), batch), _logits(read, batch)), "They give other logits.")
 
 
+def exports(subject: Subject) -> None:
+    """torch.export makes a graph of the network, for formats of other tools, that gives the same logits."""
+    side = _side(subject)
+    network, batch = _network(subject, side), _batch(subject, 2, side)
+    plain = _logits(network, batch)
+    with torch.no_grad():
+        program = torch.export.export(network, tuple(batch))
+    _near(plain, _logits(program.module(), batch), 1e-3, "Exported")
+
+
+def compiles(subject: Subject) -> None:
+    """torch.compile traces the network, and what is traced gives the same logits."""
+    side = _side(subject)
+    network, batch = _network(subject, side), _batch(subject, 2, side)
+    plain = _logits(network, batch)
+    torch.compiler.reset()
+    try:
+        # Without code generation: whether there is a compiler is no matter of the network's.
+        compiled = cast(nn.Module, torch.compile(network, backend="aot_eager"))
+        _near(plain, _logits(compiled, batch), 1e-3, "Compiled")
+    finally:
+        torch.compiler.reset()
+
+
+def says_what_published_weights_tell(subject: Subject) -> None:
+    """Where weights decide its outputs ('classes'), these have names, and what it recommends are settings."""
+    backbone = subject.make()
+    if not hasattr(backbone, "classes"):
+        return
+    classes = backbone.classes
+    named = isinstance(classes, tuple) and all(isinstance(each, str) and each for each in classes)
+    require(named and classes and len(set(classes)) == len(classes), f"classes is {classes!r}.")
+    require(hasattr(backbone, "recommend"), "It has no 'recommend'.")
+    settings_that_exist(backbone.recommend())
+
+
 def leaves_its_arguments_alone(subject: Subject) -> None:
     """The network does not change its inputs in place."""
     side = _side(subject)
@@ -130,8 +168,8 @@ def leaves_its_arguments_alone(subject: Subject) -> None:
             _logits(_network(subject, side).train(training), batch)
 
 
-CHECKS = tuple(
-    map(
+CHECKS = (
+    *map(
         Check,
         (
             declares_its_inputs,
@@ -144,9 +182,17 @@ CHECKS = tuple(
             trains_every_parameter,
             keeps_all_it_learns_in_its_state,
             leaves_its_arguments_alone,
+            says_what_published_weights_tell,
         ),
-    )
+    ),
+    Check(exports, long=True),
+    Check(compiles, long=True),
 )
+
+
+def _outputs(subject: Subject) -> int:
+    """How many logits are asked for: those of published weights are as many as these tell."""
+    return len(getattr(subject.make(), "classes", ())) or _OUTPUTS
 
 
 def _side(subject: Subject) -> int:
@@ -173,7 +219,7 @@ def _network(subject: Subject, side: int, seed: int = 0) -> nn.Module:
     backbone: Backbone = subject.make()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return backbone.build(_OUTPUTS, side, False).eval()
+        return backbone.build(_outputs(subject), side, False).eval()
 
 
 def _batch(subject: Subject, n: int, side: int) -> list[Tensor]:

@@ -41,9 +41,11 @@ class Check:
     Attributes:
         function: raises AssertionError, with a sentence on what was seen, where the component does not do
             it; its docstring says what is right.
+        long: whether it compiles a network, and may so take a minute.
     """
 
     function: Callable[[Subject], None]
+    long: bool = False
 
     @property
     def name(self) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 from cxrbench import interfaces
 from cxrbench.errors import UsageError
 from cxrbench.options import bind, option_model
 from cxrbench.registry import Kind
+from cxrbench.specs import RunSpec, TrainingSpec
 from cxrbench.testing.check import Check, Subject, require
 
 _PROTOCOLS: dict[Kind, type[Any]] = {
@@ -93,6 +95,21 @@ def declares_its_tasks(subject: Subject) -> None:
         isinstance(tasks, frozenset) and tasks and tasks <= {"multilabel", "singlelabel"},
         f"It is {tasks!r}.",
     )
+
+
+def settings_that_exist(settings: Mapping[str, object]) -> None:
+    """Require that what a component recommends are settings of a run, with values that they accept."""
+    require(isinstance(settings, Mapping), f"It recommends {settings!r}, no mapping.")
+    training = set(TrainingSpec.model_fields)
+    known = training | set(RunSpec.model_fields) - {"training", "dataset"}
+    unknown = settings.keys() - known
+    require(not unknown, f"There are no settings {', '.join(sorted(map(str, unknown)))}.")
+    # Pydantic's own error says which value is wrong; it is a ValueError.
+    try:
+        TrainingSpec.model_validate({k: v for k, v in settings.items() if k in training})
+        RunSpec.model_validate({k: v for k, v in settings.items() if k not in training})
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
 
 
 CHECKS = tuple(

@@ -13,8 +13,8 @@ from cxrbench.collection import Collection
 from cxrbench.errors import CxrbenchError, DamagedImageError, UsageError
 from cxrbench.roles import assign_roles
 from cxrbench.sources import read_source
-from cxrbench.specs import RunSpec, TrainingSpec
 from cxrbench.testing.check import Check, Subject, require
+from cxrbench.testing.components import settings_that_exist
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import Dataset
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 def recommends_settings_that_exist(subject: Subject) -> None:
     """What recommend() gives are fields of RunSpec and TrainingSpec with values that they accept."""
     dataset: Dataset = subject.make()
-    settings = dict(dataset.recommend())
-    training = set(TrainingSpec.model_fields)
-    known = training | set(RunSpec.model_fields) - {"training", "dataset"}
-    require(settings.keys() <= known, f"There are no settings {sorted(settings.keys() - known)}.")
-    # Pydantic's own error says which value is wrong; it is a ValueError.
-    try:
-        TrainingSpec.model_validate({k: v for k, v in settings.items() if k in training})
-        RunSpec.model_validate({k: v for k, v in settings.items() if k not in training})
-    except ValueError as error:
-        raise AssertionError(str(error)) from error
+    settings_that_exist(dataset.recommend())
 
 
 def reads_a_manifest(subject: Subject) -> None:

@@ -44,6 +44,14 @@ def gives_a_map_of_each_image(subject: Subject) -> None:
     require((most > 0).any(), "All maps are 0 everywhere.")
 
 
+def takes_odd_sizes(subject: Subject) -> None:
+    """One image, or images whose side is odd, have maps of their size too."""
+    for images, side in ((1, _SIDE), (3, 45)):
+        maps = _maps(subject, *_example(images, side))
+        shape = (images, side, side)
+        require(maps.shape == shape, f"Of {images} images of {side} px it gives {maps.shape}.")
+
+
 def treats_images_alone(subject: Subject) -> None:
     """An image's map depends on its own pixels, patient data and class, not on others of the batch."""
     network, layer, inputs, classes = _example()
@@ -74,18 +82,24 @@ def leaves_the_network_alone(subject: Subject) -> None:
 CHECKS = tuple(
     map(
         Check,
-        (gives_a_map_of_each_image, treats_images_alone, repeats_itself, leaves_the_network_alone),
+        (
+            gives_a_map_of_each_image,
+            takes_odd_sizes,
+            treats_images_alone,
+            repeats_itself,
+            leaves_the_network_alone,
+        ),
     )
 )
 
 
-def _example() -> tuple[nn.Module, MapLayer, list[Tensor], list[int]]:
+def _example(images: int = 5, side: int = _SIDE) -> tuple[nn.Module, MapLayer, list[Tensor], list[int]]:
     """A network, its layer, images with patient data, and a class for each image."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _Fused().eval()
-        inputs = [torch.randn(5, 3, _SIDE, _SIDE), torch.rand(5, 3)]
-    return network, layer_of(network, inputs, "maps"), inputs, [0, 1, 2, 0, 1]
+        inputs = [torch.randn(images, 3, side, side), torch.rand(images, 3)]
+    return network, layer_of(network, inputs, "maps"), inputs, [0, 1, 2, 0, 1][:images]
 
 
 def _maps(

@@ -155,6 +155,20 @@ def test_patients_in_two_roles_are_told(tmp_path):
     )
 
 
+def test_components_that_do_not_conform_are_told(tmp_path):
+    store = store_at(tmp_path / "results")
+    enter(store, A, "clean", 1.6, (0,))
+    (run,) = enter(store, A, "good", 1.6, (0,))
+    told = "the thresholds 'p90' failed takes_ties"
+    entries = entries_of(store)
+    for entry in entries:
+        if entry.run_id == run:
+            entry.record["nonconforming"] = [told]
+    (board,) = boards_of(entries, "macro_auc")
+    assert named(board)["clean"].marks == ()
+    assert named(board)["good"].marks == (f"not conforming: {told}",)
+
+
 def simulated(rng, template, means, seeds, replicates=300):
     """Entries of systems with these true means on one simulated test set, and its replicates."""
     test_error = 0.01

@@ -531,6 +531,14 @@ def scaled_in_place(self: ToyNetwork, x: Tensor) -> Tensor:
     return plain(self, x.mul_(2))
 
 
+def otherwise_compiled(self: ToyNetwork, x: Tensor) -> Tensor:
+    return plain(self, x) + 1.0 * torch.compiler.is_compiling()
+
+
+def published(*classes: str, **members: Any) -> dict[str, Any]:
+    return {"classes": classes, **members}
+
+
 def overflowing_in_bf16(self: ToyNetwork, x: Tensor) -> Tensor:
     return plain(self, x + 1000 * (torch.is_autocast_enabled("cpu")))
 
@@ -556,10 +564,38 @@ def overflowing_in_bf16(self: ToyNetwork, x: Tensor) -> Tensor:
         ({"build": with_an_idle_layer}, "trains_every_parameter"),
         ({"build": with_weights_beside}, "keeps_all_it_learns_in_its_state"),
         (changed(scaled_in_place), "leaves_its_arguments_alone"),
+        (changed(otherwise_compiled), "exports"),
+        (changed(otherwise_compiled), "compiles"),
+        (published("a", "b"), "says_what_published_weights_tell"),
+        (published("a", "b", "b", recommend=lambda self: {}), "says_what_published_weights_tell"),
+        (published("a", "b", recommend=lambda self: {"epoch": 0}), "says_what_published_weights_tell"),
+        (published("a", "b", recommend=lambda self: {"epochs": -1}), "says_what_published_weights_tell"),
+        (published("a", "b", recommend=lambda self: None), "says_what_published_weights_tell"),
     ],
 )
 def test_broken_backbones(members: dict[str, Any], check: str) -> None:
     assert_fails("backbone", broken(SoundBackbone, **members), check)
+
+
+def test_a_network_that_cannot_be_exported_fails() -> None:
+    by_value = broken(
+        SoundBackbone, **changed(lambda self, x: plain(self, x) * (2 if x.mean().item() > 9 else 1))
+    )
+    with pytest.raises(Exception, match=r"(?i)data.dependent"):
+        named("backbone", "exports").run(component("backbone", by_value))
+
+
+def test_published_weights_are_asked_for_as_many_outputs_as_they_tell() -> None:
+    def build(self: Any, outputs: int, image_size: int, pretrained: bool) -> nn.Module:
+        if outputs != 2:
+            raise CxrbenchError("It tells 2 findings.")
+        return ToyNetwork(outputs)
+
+    members = published("Mass", "Nodule", recommend=lambda self: {"epochs": 0}, build=build)
+    sound = component("backbone", broken(SoundBackbone, **members))
+    for check in checks_for("backbone"):
+        if not check.long:
+            check.run(sound)
 
 
 def collection(**changes: Callable[[Collection], Any]) -> dict[str, Any]:
@@ -681,6 +717,7 @@ def frozen(maps: np.ndarray, network: nn.Module) -> np.ndarray:
         (lambda maps, network: maps - 0.5, "gives_a_map_of_each_image"),
         (lambda maps, network: maps * 255, "gives_a_map_of_each_image"),
         (lambda maps, network: maps * 0, "gives_a_map_of_each_image"),
+        (lambda maps, network: maps[:, :32, :32], "takes_odd_sizes"),
         (lambda maps, network: maps / len(maps), "treats_images_alone"),
         (lambda maps, network: maps * np.float32(random.random()), "repeats_itself"),
         (frozen, "leaves_the_network_alone"),

@@ -1,0 +1,223 @@
+"""Plugins checked in processes of their own: one that hangs is stopped, one that crashes is told as such.
+
+A process goes through a plugin and its components. Where it hangs or ends within a check, that check failed,
+the component's others are not made, and another process goes on with the next component.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from cxrbench.conformance.verdicts import remember
+from cxrbench.errors import CxrbenchError
+from cxrbench.registry import Component
+
+SECONDS = 10.0
+"""How long a check may take."""
+
+LONGER = 6
+"""How many times as long one may take that compiles a network."""
+
+_STARTING = 300.0
+"""Seconds until a check begins: Python and torch start meanwhile, on a cold disk too."""
+
+_PLUGIN = "plugin"
+"""What checks of the plugin itself are of."""
+
+Uses = Sequence[Mapping[str, Any]]
+"""Components by ``kind``, ``name`` and ``options``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one check.
+
+    Attributes:
+        of: ``plugin``, or ``KIND/NAME`` of a component.
+        check: its name.
+        advice: what is right, in a sentence.
+        outcome: ``not made`` where it needs what was not given.
+        seen: what was seen, where it is not passed.
+        trace: the traceback, where there is one.
+        seconds: how long it took.
+    """
+
+    of: str
+    check: str
+    advice: str
+    outcome: Literal["passed", "failed", "not made"]
+    seen: str = ""
+    trace: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Checked:
+    """A plugin, or components of one, and what became of each check.
+
+    Attributes:
+        name: of the plugin, or what was asked for.
+        distribution: package and version.
+        outcomes: in the order in which they were made.
+    """
+
+    name: str
+    distribution: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def count(self, outcome: str) -> int:
+        """How many checks had that outcome."""
+        return sum(1 for each in self.outcomes if each.outcome == outcome)
+
+    @property
+    def conforms(self) -> bool:
+        """Whether no check failed, and of the components, where there are any, some could be checked."""
+        of_components = [each.outcome for each in self.outcomes if each.of != _PLUGIN]
+        return not self.count("failed") and ("passed" in of_components or not of_components)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be checked.
+
+    Attributes:
+        points: the plugin's entry points; none for components of cxrbench itself.
+        uses: components; None for all of the plugin.
+        root: folder of a data set's files.
+        seconds: how long a check may take.
+    """
+
+    points: Sequence[EntryPoint]
+    uses: Uses | None
+    root: Path | None = None
+    seconds: float = SECONDS
+
+    def text(self) -> str:
+        """As :mod:`cxrbench.conformance.process` reads it."""
+        points = [[point.group, point.name, point.value] for point in self.points]
+        root = None if self.root is None else str(self.root)
+        return json.dumps({"points": points, "uses": self.uses, "root": root})
+
+
+def check(request: Request, told: Callable[[Outcome], None]) -> list[Outcome]:
+    """Check a plugin, and keep what its components failed (:mod:`cxrbench.conformance.verdicts`).
+
+    Args:
+        request: what is to be checked.
+        told: called with each outcome.
+
+    Raises:
+        CxrbenchError: a process could not be started.
+    """
+    outcomes: list[Outcome] = []
+
+    def add(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        told(outcome)
+
+    components, left = _in_one_process(request, add)
+    while left:
+        # The plugin is loaded again, and that is not told again.
+        _, left = _in_one_process(
+            replace(request, uses=left), lambda outcome: None if outcome.of == _PLUGIN else add(outcome)
+        )
+    for each in components:
+        of_it = [outcome for outcome in outcomes if outcome.of == _of(each)]
+        if not any(outcome.outcome == "not made" for outcome in of_it):
+            component = Component(**{name: each[name] for name in each if name != "options"})
+            failed = [outcome.check for outcome in of_it if outcome.outcome == "failed"]
+            remember(component, each["options"], failed)
+    return outcomes
+
+
+def _of(component: Mapping[str, Any]) -> str:
+    return f"{component['kind']}/{component['name']}"
+
+
+def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[Uses, Uses]:
+    """Go through a plugin until the process ends, by itself or not.
+
+    Returns:
+        The components, and those that are still to be checked.
+    """
+    components: Uses = ()
+    step: dict[str, Any] = {}
+    long, begun = False, 0.0
+    with _started(request) as (lines, ended):
+        while True:
+            allowed = request.seconds * (LONGER if long else 1) if step else _STARTING
+            try:
+                event = json.loads(lines.get(timeout=allowed) or "{}")
+            except queue.Empty:
+                seen, trace = f"It did not end within {allowed:g} s and was stopped.", ""
+                break
+            if not event:
+                seen, trace = ended()
+                break
+            if "components" in event:
+                components = event["components"]
+            elif "begin" in event:
+                step = event["begin"]
+                long, begun = step.pop("long"), time.perf_counter()
+            elif "end" in event:
+                add(Outcome(**step, **event["end"]))
+                step = {}
+            else:
+                return components, ()
+    if not step:
+        raise CxrbenchError(f"Checks in a process of their own came to nothing: {seen} {trace}".strip())
+    seconds = round(time.perf_counter() - begun, 3)
+    add(Outcome(**step, outcome="failed", seen=seen, trace=trace, seconds=seconds))
+    names = [_of(each) for each in components]
+    return components, components[names.index(step["of"]) + 1 :] if step["of"] in names else ()
+
+
+@contextlib.contextmanager
+def _started(request: Request) -> Iterator[tuple[queue.Queue[str], Callable[[], tuple[str, str]]]]:
+    """A process at work: its lines, behind them an empty one; how it ended, and what it said at last."""
+    # A session of its own, so that whatever it starts ends with it.
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "cxrbench.conformance.process", request.text()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            start_new_session=True,
+        ) as process,
+    ):
+        lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+
+        def ended() -> tuple[str, str]:
+            code = process.wait()
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            errors.seek(0)
+            return f"The interpreter ended with {how}.", errors.read()[-2000:]
+
+        try:
+            yield lines, ended
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _read(source: IO[str], lines: queue.Queue[str]) -> None:
+    for line in source:
+        lines.put(line)
+    lines.put("")

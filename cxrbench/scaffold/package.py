@@ -1,0 +1,148 @@
+"""Writes a package with one plugin, from the templates beside this module."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+
+from cxrbench import __version__
+from cxrbench.errors import UsageError
+from cxrbench.plugins import KIND_OF_HOOK
+from cxrbench.registry import KINDS
+
+REPORT = "report"
+"""What is no kind of component: a plugin that adds sections to pages."""
+
+KINDS_OF_PLUGINS: tuple[str, ...] = (*KINDS, REPORT)
+"""What a plugin may be begun as."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+_USES = {
+    "ensemble": "cxrbench ensemble RUN RUN --search {}",
+    "runtime": "cxrbench latency RUN --runtimes {}",
+    "metric": "cxrbench ensemble RUN RUN --fitness {}",
+    "explainer": "cxrbench explain RUN --explainer {}",
+    "resizer": "cxrbench list resizer {}",
+    "head": "cxrbench list head {}",
+    REPORT: "cxrbench leaderboard --html leaderboard.html",
+}
+"""How what is new is used, where it is no option of ``cxrbench run``."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin to be written.
+
+    Attributes:
+        name: of the plugin, such as ``my-loss``.
+        kind: one of :data:`KINDS_OF_PLUGINS`.
+
+    Raises:
+        UsageError: the name cannot be one of a package.
+    """
+
+    name: str
+    kind: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be installed."""
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"'{self.name}' cannot be the name of a package; use small letters, digits and -, such as "
+                "my-loss."
+            )
+
+    @property
+    def package(self) -> str:
+        """The name that pip knows."""
+        return f"cxrbench-{self.name}"
+
+    @property
+    def component(self) -> str:
+        """The name that users of cxrbench write."""
+        return self.name.replace("-", "_")
+
+    @property
+    def use(self) -> str:
+        """A command that uses it."""
+        return _USES.get(self.kind, f"cxrbench run --{self.kind} {{}}").format(self.component)
+
+
+def write(plugin: Plugin, into: Path) -> list[Path]:
+    """Write the package into a folder of its name below ``into``: all of it, or nothing.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: the folder is there already.
+    """
+    folder = into / plugin.package
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; remove it, or choose another name or --into.")
+    texts = _texts(plugin)
+    into.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{plugin.package}.", dir=into))
+    try:
+        for path, text in texts.items():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            (partial / path).write_text(text, encoding="utf-8")
+        partial.chmod(0o777 & ~_umask())
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+    return [folder / path for path in texts]
+
+
+def _texts(plugin: Plugin) -> dict[str, str]:
+    """Every file of the package by its path."""
+    templates = files("cxrbench.scaffold") / "templates"
+    module = plugin.package.replace("-", "_")
+    words = {
+        "name": plugin.name,
+        "package": plugin.package,
+        "module": module,
+        "component": plugin.component,
+        "kind": plugin.kind,
+        "cls": "".join(word.capitalize() for word in plugin.name.split("-")),
+        "hook": next((hook for hook, kind in KIND_OF_HOOK.items() if kind == plugin.kind), ""),
+        "use": f"$ {plugin.use}",
+        "cxrbench": ".".join(__version__.split(".")[:2]),
+        "year": str(datetime.now(UTC).year),
+    }
+    own = _filled(templates / "kinds" / f"{plugin.kind}.py.tmpl", words)
+    # What it is stands once, above the module that does it.
+    words["summary"] = (ast.get_docstring(ast.parse(own)) or "").splitlines()[0].rstrip(".")
+    special = templates / REPORT if plugin.kind == REPORT else templates
+    return {
+        "pyproject.toml": _filled(templates / "pyproject.toml.tmpl", words),
+        "README.md": _filled(templates / "README.md.tmpl", words),
+        "LICENSE": _filled(templates / "LICENSE.tmpl", words),
+        ".github/workflows/test.yml": _filled(templates / "workflow.yml.tmpl", words),
+        f"{module}/__init__.py": _filled(special / "init.py.tmpl", words),
+        f"{module}/{plugin.kind}.py": own,
+        f"{module}/py.typed": "",
+        f"tests/test_{plugin.component}.py": _filled(special / "test.py.tmpl", words),
+    }
+
+
+def _filled(template: Traversable, words: dict[str, str]) -> str:
+    return Template(template.read_text(encoding="utf-8")).substitute(words)
+
+
+def _umask() -> int:
+    """Files made by :mod:`tempfile` are their owner's alone; a package is as other folders are."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
