@@ -24,9 +24,9 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
@@ -48,8 +48,9 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 	@echo "== what 'cxrbench plugins new' writes"
 	OMP_NUM_THREADS=1 $(BIN)/python tests/generated_plugins.py build/generated
 
+# What takes longest, the trained reference, begins first; the rest goes to the other process, a file at a time.
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder -m slow
 
 test-seeds: $(VENV)/.dev  ## the reference network learns with each of three seeds: 10 minutes to an hour
 	$(BIN)/python -m pytest -m seeds

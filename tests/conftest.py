@@ -34,6 +34,19 @@ PIXELS = ("--backbone", "timm/test_resnet:drop_rate=0.2", "--image-size", "32")
 """The smallest network of timm, with dropout."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests go to processes by file; those of the trained reference are one group, and the first."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            group = "reference" if _needs_reference(item) else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not _needs_reference(item))
+
+
+def _needs_reference(item: pytest.Item) -> bool:
+    return "reference" in getattr(item, "fixturenames", ())
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command left: exit code, stdout, stderr."""
