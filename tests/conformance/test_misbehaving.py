@@ -164,3 +164,15 @@ def test_help_and_list_answer_whatever_is_installed(site: Path) -> None:
     assert helped.returncode == listed.returncode == 0
     assert helped.stderr == ""
     assert {"sound", "dynamic"} <= {each["name"] for each in json.loads(listed.stdout)}
+
+
+def test_a_cache_that_cannot_be_written_to_costs_no_finding(tmp_path: Path) -> None:
+    head = "import os\nfrom cxrbench.interfaces import OperatingPoint\n"
+    (tmp_path / "strategies.py").write_text(head + STRATEGY.format(name="mute", conduct=CONDUCT["mute"]))
+    install(tmp_path, "conduct", registering("mute", target="strategies"))
+    (tmp_path / "cache").write_text("no folder")
+    done = command(tmp_path, "plugins", "check", "conduct", "--json")
+    assert done.returncode == 1
+    (checked,) = json.loads(done.stdout)
+    assert "gives_its_reasons" in failed(checked, "thresholds/mute")
+    assert "warning: What was found is not remembered" in done.stderr
