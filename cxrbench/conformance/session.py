@@ -197,15 +197,17 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
 @contextlib.contextmanager
 def _started(request: Request) -> Iterator[tuple[queue.Queue[str], Callable[[], tuple[str, str]]]]:
     """A process at work: its lines, behind them an empty one; how it ended, and what it said at last."""
-    # A session of its own, so that whatever it starts ends with it.
+    # A session of its own, so that whatever it starts ends with it. Without the folder that one works in,
+    # whose files would hide modules of the same name; and with assertions, which checks are made of.
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "cxrbench.conformance.process", request.text()],
+            [sys.executable, "-P", "-m", "cxrbench.conformance.process", request.text()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             encoding="utf-8",
+            env={**os.environ, "PYTHONOPTIMIZE": ""},
             start_new_session=True,
         ) as process,
     ):
