@@ -168,6 +168,13 @@ def test_help_and_list_answer_whatever_is_installed(site: Path) -> None:
     assert {"sound", "dynamic"} <= {each["name"] for each in json.loads(listed.stdout)}
 
 
+def test_a_plugin_may_be_called_as_a_kind_is(tmp_path: Path) -> None:
+    install(tmp_path, "loss", "")
+    done = command(tmp_path, "plugins", "check", "loss", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [(each["name"], each["conforms"]) for each in json.loads(done.stdout)] == [("loss", True)]
+
+
 def test_nothing_of_the_user_s_surroundings_makes_a_check_pass_or_fail(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
