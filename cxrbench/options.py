@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from cxrbench.conformance.verdicts import failed_checks
+from cxrbench.conformance.verdicts import failed_checks, failed_options
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.registry import NAME, Component, Kind, Registry
 
@@ -170,10 +170,12 @@ def make(use: Use, kind: Kind, registry: Registry) -> Any:
     """
     component = registry.find(kind, use.name)
     if registry.only_conforming and (failed := failed_checks(component)):
+        failing = (Use(name=component.name, options=options) for options in failed_options(component))
+        again = " and ".join(f"cxrbench plugins check {kind}/{each}" for each in failing)
         raise UsageError(
             f"The {kind} '{component.name}' of {component.source} failed {', '.join(failed)} when last "
-            f"checked; mend it and check it again (cxrbench plugins check {kind}/{component.name}), or use "
-            "it all the same with --allow-nonconforming, which its rows will say."
+            f"checked; mend it and check it again ({again}), or use it all the same with "
+            "--allow-nonconforming, which its rows will say."
         )
     return instantiate(component, use.options)
 

@@ -18,10 +18,10 @@ class Table:
         caption: what it shows, in a sentence or less.
         columns: headings; the first column heads its row.
         rows: a cell for each column: text or a number; None or NaN is shown as a dash.
-        digits: of numbers that are no whole ones.
+        digits: of numbers that are no whole ones, 0 or more.
 
     Raises:
-        CxrbenchError: a row has more or fewer cells than there are columns.
+        CxrbenchError: a row has more or fewer cells than there are columns, or ``digits`` is below 0.
     """
 
     caption: str
@@ -30,7 +30,9 @@ class Table:
     digits: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse rows that do not fit."""
+        """Refuse what cannot be shown."""
+        if self.digits < 0:
+            raise CxrbenchError(f"The table '{self.caption}' has {self.digits} digits; give 0 or more.")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise CxrbenchError(

@@ -16,6 +16,7 @@ from conftest import invoke, job_of, run
 
 import cxrbench
 from cxrbench import builtins, hearing, hookspecs
+from cxrbench.errors import CxrbenchError
 from cxrbench.plugins import load_plugins
 from cxrbench.sections import Picture, Section, Table
 
@@ -310,6 +311,22 @@ def test_a_page_without_plugins_has_no_such_sections(only, board, tmp_path):
     only()
     html, _ = page_of(board, tmp_path)
     assert "could not make its section" not in html
+
+
+def test_what_is_undefined_is_a_dash_in_a_column_of_any_form():
+    from cxrbench.report.plugin_sections import _part
+
+    nan = float("nan")
+    shown = _part(Table("t", ["text", "counts", "none"], [("x", 3, nan), (nan, nan, None), (None, 4, None)]))
+    assert [form for _, _, form in shown["columns"]] == ["text", "count", "count"]
+    assert [row["0"] for row in shown["rows"]] == ["x", "–", "–"]
+
+
+def test_a_table_that_cannot_be_shown_is_refused_where_it_is_made():
+    with pytest.raises(CxrbenchError, match="has -1 digits; give 0 or more"):
+        Table("t", ["a"], [(0.5,)], digits=-1)
+    with pytest.raises(CxrbenchError, match="has 2 cells, and there are 1 columns"):
+        Table("t", ["a"], [(0.5, 1)])
 
 
 def test_numbers_of_numpy_are_numbers_of_a_table():

@@ -137,6 +137,9 @@ def test_completion_of_a_component_is_of_the_kind_before_it():
     offered, modules = completed("cxrbench list thresholds f")
     assert "fixed" in offered
     assert "focal" not in offered
+    offered, _ = completed("cxrbench list backbone timm")
+    assert "timm/" in offered
+    assert "timm/*" not in offered  # what follows is one of the family's
     assert modules.isdisjoint(HEAVY)
 
 

@@ -152,8 +152,8 @@ formats_option = click.option(
 )
 
 
-def complete_components(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Tab completion of component names, the last one of a comma list."""
+def complete_components(kind: str | None) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Tab completion of component names, the last one of a comma list; of all kinds where none is given."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         from cxrbench.plugins import installed

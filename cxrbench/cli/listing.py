@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, columns, common
+from cxrbench.cli.common import Output, columns, common, complete_components
 from cxrbench.registry import KINDS, Component, Kind
 
 
 def _complete_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Tab completion of components of the KIND that was given."""
-    from cxrbench.plugins import installed
-
-    names = [component.name for component in installed().registry.all(ctx.params.get("kind"))]
-    return [name for name in names if name.startswith(incomplete)]
+    return complete_components(ctx.params.get("kind"))(ctx, parameter, incomplete)
 
 
 @click.command("list", epilog="Example: cxrbench list thresholds dynamic")

@@ -47,7 +47,8 @@ def check(name: str | None, data_root: Path | None, seconds: float, output: Outp
     """Check plugins by the conformance kit, and say what is to be mended."""
     from cxrbench.conformance import session
 
-    of_component = name is not None and name.partition("/")[0] in KINDS
+    # A plugin may be called as a kind is: 'loss' is a plugin, 'loss/NAME' a component.
+    of_component = name is not None and "/" in name and name.partition("/")[0] in KINDS
     requests = [_of_component(name, output)] if name and of_component else _of_plugins(name)
     checked = []
 
@@ -57,7 +58,8 @@ def check(name: str | None, data_root: Path | None, seconds: float, output: Outp
 
     for told, request in requests:
         output.reporter.say(f"checking {told.name} of {told.distribution}")
-        told.outcomes += session.check(replace(request, root=data_root, seconds=seconds), say)
+        asked = replace(request, root=data_root, seconds=seconds)
+        told.outcomes += session.check(asked, say, output.reporter.warn)
         checked.append(told)
     output.document([{**asdict(told), "conforms": told.conforms} for told in checked])
     for told in checked:

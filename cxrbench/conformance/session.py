@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from cxrbench.conformance.verdicts import remember
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, sentence
 from cxrbench.registry import Component
 
 SECONDS = 10.0
@@ -113,12 +113,13 @@ class Request:
         return json.dumps({"points": points, "uses": self.uses, "root": root})
 
 
-def check(request: Request, told: Callable[[Outcome], None]) -> list[Outcome]:
+def check(request: Request, told: Callable[[Outcome], None], warn: Callable[[str], None]) -> list[Outcome]:
     """Check a plugin, and keep what its components failed (:mod:`cxrbench.conformance.verdicts`).
 
     Args:
         request: what is to be checked.
         told: called with each outcome.
+        warn: called where what components failed cannot be kept.
 
     Raises:
         CxrbenchError: a process could not be started.
@@ -135,13 +136,20 @@ def check(request: Request, told: Callable[[Outcome], None]) -> list[Outcome]:
         _, left = _in_one_process(
             replace(request, uses=left), lambda outcome: None if outcome.of == _PLUGIN else add(outcome)
         )
+    try:
+        _keep(components, outcomes)
+    except OSError as error:
+        warn(f"What was found is not remembered: {sentence(error)}")
+    return outcomes
+
+
+def _keep(components: Uses, outcomes: Sequence[Outcome]) -> None:
     for each in components:
         of_it = [outcome for outcome in outcomes if outcome.of == _of(each)]
         if not any(outcome.outcome == "not made" for outcome in of_it):
             component = Component(**{name: each[name] for name in each if name != "options"})
             failed = [outcome.check for outcome in of_it if outcome.outcome == "failed"]
             remember(component, each["options"], failed)
-    return outcomes
 
 
 def _of(component: Mapping[str, Any]) -> str:
@@ -189,15 +197,17 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
 @contextlib.contextmanager
 def _started(request: Request) -> Iterator[tuple[queue.Queue[str], Callable[[], tuple[str, str]]]]:
     """A process at work: its lines, behind them an empty one; how it ended, and what it said at last."""
-    # A session of its own, so that whatever it starts ends with it.
+    # A session of its own, so that whatever it starts ends with it. Without the folder that one works in,
+    # whose files would hide modules of the same name; and with assertions, which checks are made of.
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "cxrbench.conformance.process", request.text()],
+            [sys.executable, "-P", "-m", "cxrbench.conformance.process", request.text()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             encoding="utf-8",
+            env={**os.environ, "PYTHONOPTIMIZE": ""},
             start_new_session=True,
         ) as process,
     ):

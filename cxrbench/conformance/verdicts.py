@@ -20,28 +20,37 @@ from cxrbench.registry import Component
 _OWN = "cxrbench"
 """The source of built-in components, which the tests of cxrbench check."""
 
+_ENTRY = ("kind", "name", "version", "options", "failed")
+"""What is kept of a component that was checked."""
+
 
 def failed_checks(component: Component) -> tuple[str, ...]:
     """The checks that a component failed when it was last checked; none where it never was."""
+    return tuple(dict.fromkeys(check for entry in _failed(component) for check in entry["failed"]))
+
+
+def failed_options(component: Component) -> list[dict[str, Any]]:
+    """The options with which it failed: checked again with the same ones, it is judged anew."""
+    return [entry["options"] for entry in _failed(component)]
+
+
+def _failed(component: Component) -> list[dict[str, Any]]:
     if component.source == _OWN:
-        return ()
-    found = _read(component.source)
-    names = (name for entry in found if _is_of(entry, component) for name in entry["failed"])
-    return tuple(dict.fromkeys(names))
+        return []
+    return [e for e in _read(component.source) if _is_of(e, component) and e["failed"]]
 
 
 def remember(component: Component, options: Mapping[str, Any], failed: Sequence[str]) -> None:
-    """Keep what a component, made with these options, failed, in the place of what was known of it."""
+    """Keep what a component, made with these options, failed, in the place of what was known of it.
+
+    Raises:
+        OSError: the cache cannot be written to.
+    """
     if component.source == _OWN:
         return
     kept = [e for e in _read(component.source) if not (_is_of(e, component) and e["options"] == options)]
-    entry = {
-        "kind": component.kind,
-        "name": component.name,
-        "version": component.version,
-        "options": dict(options),
-        "failed": list(failed),
-    }
+    known = component.kind, component.name, component.version, dict(options), list(failed)
+    entry = dict(zip(_ENTRY, known, strict=True))
     path = _path(component.source)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"source": component.source, "components": [*kept, entry]})
@@ -59,9 +68,8 @@ def _is_of(entry: Mapping[str, Any], component: Component) -> bool:
 
 def _read(source: str) -> list[dict[str, Any]]:
     # A damaged file is as good as none: checks make it anew.
-    with suppress(OSError, ValueError, KeyError):
-        entries: list[dict[str, Any]] = read_json(_path(source))["components"]
-        return entries
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return [{name: entry[name] for name in _ENTRY} for entry in read_json(_path(source))["components"]]
     return []
 
 

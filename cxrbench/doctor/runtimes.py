@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cxrbench.doctor.check import Check
-from cxrbench.errors import CxrbenchError
-from cxrbench.interfaces import DeviceType, Runtime
-from cxrbench.options import make, parse_use
+from cxrbench.interfaces import DeviceType
+from cxrbench.latency.choice import ask
+from cxrbench.options import parse_use
+from cxrbench.plugins import Raised, guarded
 from cxrbench.registry import Registry
 
 
 def runtimes(registry: Registry, device: DeviceType) -> list[Check]:
     """A line for each runtime, on this device."""
-    return [_runtime(each.name, registry, device) for each in registry.all("runtime")]
+    return [_runtime(each.name, registry, device) for each in registry.all("runtime") if not each.is_family]
 
 
 def _runtime(name: str, registry: Registry, device: DeviceType) -> Check:
-    try:
-        runtime: Runtime = make(parse_use("--runtimes", name), "runtime", registry)
-        why = runtime.unavailable(device)
-    except (CxrbenchError, ImportError, OSError) as error:
-        return Check("runtimes", name, "broken", f"cannot be loaded: {error}")
+    asked = guarded(partial(ask, parse_use("--runtimes", name), device, registry))
+    if isinstance(asked, Raised):
+        return Check("runtimes", name, "broken", f"cannot be asked: {asked.reason}")
+    why, precisions = asked
     if not why:
-        return Check("runtimes", name, "ok", f"on {device}: {', '.join(runtime.precisions(device))}")
+        return Check("runtimes", name, "ok", f"on {device}: {', '.join(precisions)}")
     found, colon, mend = why.partition(": pip ")
     return Check("runtimes", name, "absent", found, f"pip {mend}" if colon else "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import DeviceType, NumberFormat, Runtime
 from cxrbench.options import Use, make, parse_uses
+from cxrbench.plugins import Raised, guarded
 from cxrbench.registry import Registry
 
 AUTO = "auto"
@@ -56,16 +58,31 @@ def choices(text: str, precisions: Sequence[str], device: DeviceType, registry: 
         ]
     found: list[Choice] = []
     for use in uses:
-        runtime: Runtime = make(use, "runtime", registry)
-        why = runtime.unavailable(device)
-        if why and use in named:
-            raise CxrbenchError(f"The runtime '{use}' cannot run here: {why}.")
-        has = () if why else runtime.precisions(device)
+        if use in named:
+            why, has = ask(use, device, registry)
+            if why:
+                raise CxrbenchError(f"The runtime '{use}' cannot run here: {why}.")
+        else:
+            # One that nobody named must not keep the others from being measured.
+            asked = guarded(partial(ask, use, device, registry))
+            why, has = (f"it raises {asked.reason}", ()) if isinstance(asked, Raised) else asked
         for precision in formats:
             lacks = "" if precision in has else f"it has no {precision} on {device} ({', '.join(has)})"
             found.append(Choice(use, precision, why or lacks))
     _require_some(found, named, device)
     return found
+
+
+def ask(use: Use, device: DeviceType, registry: Registry) -> tuple[str, Sequence[NumberFormat]]:
+    """Why a runtime cannot run on a device, empty where it can; the number formats that it has there.
+
+    Raises:
+        UsageError: the runtime or an option is unknown.
+        CxrbenchError: the runtime cannot be loaded.
+    """
+    runtime: Runtime = make(use, "runtime", registry)
+    why = runtime.unavailable(device)
+    return why, () if why else runtime.precisions(device)
 
 
 def _require_some(found: Sequence[Choice], named: Sequence[Use], device: DeviceType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.hearing import answers
 from cxrbench.plugins import Raised
-from cxrbench.report.page.page import data_uri
+from cxrbench.report.page.page import DASH, data_uri
 from cxrbench.sections import Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -72,13 +73,17 @@ def _part(part: object) -> dict[str, Any]:
 
 def _form(cells: Sequence[object], digits: int) -> str | int:
     """How a column is shown, as the macro ``table`` of ``parts.html.j2`` has it."""
-    known = [cell for cell in cells if cell is not None]
+    known = [cell for cell in cells if not _is_undefined(cell)]
     if not all(isinstance(cell, Real) for cell in known):
         return "text"
     return "count" if all(isinstance(cell, Integral) for cell in known) else int(digits)
 
 
+def _is_undefined(cell: object) -> bool:
+    return cell is None or (isinstance(cell, Real) and math.isnan(cell))
+
+
 def _cell(cell: object, form: str | int) -> str | float | None:
     if form == "text":
-        return "–" if cell is None else str(cell)
+        return DASH if _is_undefined(cell) else str(cell)
     return float(cell) if isinstance(cell, Real) else None

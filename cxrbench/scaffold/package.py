@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from cxrbench import __version__
 from cxrbench.errors import UsageError
 from cxrbench.plugins import KIND_OF_HOOK
 from cxrbench.registry import KINDS
+
+_TEMPLATES = files("cxrbench.scaffold") / "templates"
 
 REPORT = "report"
 """What is no kind of component: a plugin that adds sections to pages."""
@@ -48,7 +51,7 @@ class Plugin:
         kind: one of :data:`KINDS_OF_PLUGINS`.
 
     Raises:
-        UsageError: the name cannot be one of a package.
+        UsageError: the name cannot be one of a package, or of a class in it.
     """
 
     name: str
@@ -61,6 +64,10 @@ class Plugin:
                 f"'{self.name}' cannot be the name of a package; use small letters, digits and -, such as "
                 "my-loss."
             )
+        if keyword.iskeyword(self.cls) or self.cls in _imported(self.kind):
+            raise UsageError(
+                f"'{self.name}' would make a class {self.cls}, a name that its module needs; choose another."
+            )
 
     @property
     def package(self) -> str:
@@ -71,6 +78,11 @@ class Plugin:
     def component(self) -> str:
         """The name that users of cxrbench write."""
         return self.name.replace("-", "_")
+
+    @property
+    def cls(self) -> str:
+        """The name of its class."""
+        return "".join(word.capitalize() for word in self.name.split("-"))
 
     @property
     def use(self) -> str:
@@ -107,7 +119,6 @@ def write(plugin: Plugin, into: Path) -> list[Path]:
 
 def _texts(plugin: Plugin) -> dict[str, str]:
     """Every file of the package by its path."""
-    templates = files("cxrbench.scaffold") / "templates"
     module = plugin.package.replace("-", "_")
     words = {
         "name": plugin.name,
@@ -115,26 +126,33 @@ def _texts(plugin: Plugin) -> dict[str, str]:
         "module": module,
         "component": plugin.component,
         "kind": plugin.kind,
-        "cls": "".join(word.capitalize() for word in plugin.name.split("-")),
+        "cls": plugin.cls,
         "hook": next((hook for hook, kind in KIND_OF_HOOK.items() if kind == plugin.kind), ""),
         "use": f"$ {plugin.use}",
         "cxrbench": ".".join(__version__.split(".")[:2]),
         "year": str(datetime.now(UTC).year),
     }
-    own = _filled(templates / "kinds" / f"{plugin.kind}.py.tmpl", words)
+    own = _filled(_TEMPLATES / "kinds" / f"{plugin.kind}.py.tmpl", words)
     # What it is stands once, above the module that does it.
     words["summary"] = (ast.get_docstring(ast.parse(own)) or "").splitlines()[0].rstrip(".")
-    special = templates / REPORT if plugin.kind == REPORT else templates
+    special = _TEMPLATES / REPORT if plugin.kind == REPORT else _TEMPLATES
     return {
-        "pyproject.toml": _filled(templates / "pyproject.toml.tmpl", words),
-        "README.md": _filled(templates / "README.md.tmpl", words),
-        "LICENSE": _filled(templates / "LICENSE.tmpl", words),
-        ".github/workflows/test.yml": _filled(templates / "workflow.yml.tmpl", words),
+        "pyproject.toml": _filled(_TEMPLATES / "pyproject.toml.tmpl", words),
+        "README.md": _filled(_TEMPLATES / "README.md.tmpl", words),
+        "LICENSE": _filled(_TEMPLATES / "LICENSE.tmpl", words),
+        ".github/workflows/test.yml": _filled(_TEMPLATES / "workflow.yml.tmpl", words),
         f"{module}/__init__.py": _filled(special / "init.py.tmpl", words),
         f"{module}/{plugin.kind}.py": own,
         f"{module}/py.typed": "",
         f"tests/test_{plugin.component}.py": _filled(special / "test.py.tmpl", words),
     }
+
+
+def _imported(kind: str) -> set[str]:
+    """Names that the module of a kind imports, which its class must not hide."""
+    tree = ast.parse(_filled(_TEMPLATES / "kinds" / f"{kind}.py.tmpl", {"cls": "C", "component": "c"}))
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def _filled(template: Traversable, words: dict[str, str]) -> str:

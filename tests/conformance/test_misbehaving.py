@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distributions import command, install
+from distributions import command, install, seen_beside
 
 CONDUCT = {
     "sound": "return points",
@@ -164,3 +166,37 @@ def test_help_and_list_answer_whatever_is_installed(site: Path) -> None:
     assert helped.returncode == listed.returncode == 0
     assert helped.stderr == ""
     assert {"sound", "dynamic"} <= {each["name"] for each in json.loads(listed.stdout)}
+
+
+def test_a_plugin_may_be_called_as_a_kind_is(tmp_path: Path) -> None:
+    install(tmp_path, "loss", "")
+    done = command(tmp_path, "plugins", "check", "loss", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [(each["name"], each["conforms"]) for each in json.loads(done.stdout)] == [("loss", True)]
+
+
+def test_nothing_of_the_user_s_surroundings_makes_a_check_pass_or_fail(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without assertions no check would fail; a module beside the user would hide that of Python.
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    monkeypatch.setenv("PYTHONPATH", seen_beside(site))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "random.py").write_text("raise SystemExit('not that of Python')")
+    line = [str(Path(sys.executable).with_name("cxrbench")), "plugins", "check", "raises", "--json"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    (checked,) = json.loads(done.stdout)
+    assert "RuntimeError: no licence" in failed(checked, "plugin")["loads"]
+
+
+def test_a_cache_that_cannot_be_written_to_costs_no_finding(tmp_path: Path) -> None:
+    head = "import os\nfrom cxrbench.interfaces import OperatingPoint\n"
+    (tmp_path / "strategies.py").write_text(head + STRATEGY.format(name="mute", conduct=CONDUCT["mute"]))
+    install(tmp_path, "conduct", registering("mute", target="strategies"))
+    (tmp_path / "cache").write_text("no folder")
+    done = command(tmp_path, "plugins", "check", "conduct", "--json")
+    assert done.returncode == 1
+    (checked,) = json.loads(done.stdout)
+    assert "gives_its_reasons" in failed(checked, "thresholds/mute")
+    assert "warning: What was found is not remembered" in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import warnings
 from types import SimpleNamespace
 
@@ -12,8 +13,10 @@ from cxrbench.doctor import packages
 from cxrbench.doctor.gpu import cuda, cudnn, driver
 from cxrbench.doctor.machine import machine
 from cxrbench.doctor.plugged import plugged
+from cxrbench.doctor.runtimes import runtimes
 from cxrbench.doctor.stored import stored
 from cxrbench.plugins import Plugin
+from cxrbench.registry import Component, Registry
 from cxrbench.reporter import Reporter
 from cxrbench.store import Step, Store
 
@@ -41,6 +44,39 @@ def test_a_package_that_is_missing_or_too_old_is_named_with_the_command_that_men
     old, missing = packages.needed()
     assert (old.name, old.state, old.mend) == ("numpy", "broken", "pip install 'numpy>=1000'")
     assert missing.found == "is not installed"
+
+
+def test_what_is_missing_is_named_even_where_the_rest_could_not_be_looked_at(tmp_path):
+    script = (
+        "import sys\n"
+        "sys.modules['psutil'] = sys.modules['filelock'] = None\n"
+        "from cxrbench.doctor import packages\n"
+        "packages.requires = lambda name: ['no-such-package>=2']\n"
+        "from cxrbench.cli.main import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    line = [sys.executable, "-c", script, "doctor", "--results", str(tmp_path / "none"), "--json"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    broken = [each for each in json.loads(done.stdout)["checks"] if each["state"] == "broken"]
+    assert [each["mend"] for each in broken] == ["pip install 'no-such-package>=2'"]
+
+
+class Raising:
+    """A runtime of a plugin that raises when it is asked whether it can run."""
+
+    def unavailable(self, device):
+        raise ValueError("boom")
+
+
+def test_a_runtime_that_raises_is_broken_and_hides_no_other():
+    registry = Registry()
+    for name, target in (("raising", f"{__name__}:Raising"), ("eager", "cxrbench.runtimes.eager:Eager")):
+        registry.add(Component("runtime", name, target, "1", "a test's", "a test"))
+    found = by_name(runtimes(registry, "cpu"))
+    assert found["raising"].state == "broken"
+    assert "ValueError: boom" in found["raising"].found
+    assert found["eager"].state == "ok"
 
 
 def test_an_extra_that_is_missing_is_no_fault(monkeypatch):

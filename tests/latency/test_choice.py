@@ -25,6 +25,13 @@ class Nowhere(Everywhere):
         return "its library is missing: pip install it"
 
 
+class Raising(Everywhere):
+    """Raises when it is asked."""
+
+    def unavailable(self, device):
+        raise ValueError("boom")
+
+
 @pytest.fixture
 def registry():
     found = Registry()
@@ -39,6 +46,17 @@ def test_auto_takes_what_can_run_and_says_why_others_cannot(registry):
         ("everywhere", ""),
         ("nowhere", "its library is missing: pip install it"),
     ]
+
+
+def test_auto_leaves_out_what_raises_or_cannot_be_loaded_and_names_it(registry):
+    registry.add(Component("runtime", "raising", f"{__name__}:Raising", "1", "A toy", "tests"))
+    registry.add(Component("runtime", "missing", f"{__name__}:Missing", "1", "A toy", "tests"))
+    found = {each.runtime.name: each.skipped for each in choices("auto", ["fp32"], "cpu", registry)}
+    assert found["everywhere"] == ""
+    assert found["raising"] == "it raises ValueError: boom"
+    assert "cannot be loaded" in found["missing"]
+    with pytest.raises(ValueError, match="boom"):
+        choices("raising", ["fp32"], "cpu", registry)
 
 
 def test_by_name_it_must_run(registry):

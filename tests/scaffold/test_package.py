@@ -77,6 +77,8 @@ def test_what_comes_next_is_said(tmp_path: Path) -> None:
         ("-loss", "loss", "No such option"),
         ("a/b", "loss", "cannot be the name of a package"),
         ("../up", "loss", "cannot be the name of a package"),
+        ("none", "loss", "'none' would make a class None, a name that its module needs; choose another."),
+        ("engine", "runtime", "'engine' would make a class Engine, a name that its module needs"),
         ("dynamic", "thresholds", "The thresholds 'dynamic' of cxrbench has that name; choose another."),
         ("some", "colour", "Invalid value for '--kind'"),
     ],
