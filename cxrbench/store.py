@@ -12,6 +12,7 @@
       label_reads.jsonl              every read of labels, by whom and for what
       cache/images-KEY/              images as networks read them (pixels/cache.py); made again where freed
       latency/TRAINING_KEY/          measurements of a network (latency/record.py); added, never changed
+      explanations/RUN_ID/           what was last explained of a run (report/heatmap_kept.py)
       failures/                      traces of cells (grid.py) and of plugins that look on (hearing.py)
       tuning/NAME/                   one folder a search (tuning/)
       pixel_hashes/                  SHA-256 of image files (pixels/identities.py)
@@ -306,8 +307,14 @@ class Store:
         return self.read(f"{RUN_STAGE}/{matches[0]}")
 
     def remove_run(self, run: Artifact) -> None:
-        """Delete a run's folder; the artifacts behind it stay until :meth:`collect`."""
+        """Delete a run's folder and what was explained of it; artifacts stay until :meth:`collect`."""
         self._remove(run.folder)
+        # The same run made again may have other weights, where training does not repeat itself bit for bit.
+        shutil.rmtree(self.explanations(run.folder.name), ignore_errors=True)
+
+    def explanations(self, run_id: str) -> Path:
+        """The folder of what was last explained of a run (:mod:`cxrbench.report.heatmap_kept`)."""
+        return self.root / "explanations" / run_id
 
     def behind(self, runs: Iterable[str]) -> list[str]:
         """These runs and all that they were made from, directly or through others, as far as it is there."""

@@ -57,6 +57,14 @@ class StoredRun:
             return None
         return estimate_of(name, self.record, intervals, replicates)
 
+    def is_there(self) -> bool:
+        """Whether what it was evaluated on can be read: parts of a store may be damaged or taken away."""
+        try:
+            decided = len(self.decisions), len(self.thresholds)
+            return decided == (len(self.cohort.labels), len(self.task.classes))
+        except (CxrbenchError, OSError, ValueError, KeyError):
+            return False
+
     @cached_property
     def probabilities(self) -> pd.DataFrame:
         """What decisions were made from, ``[n, c]``, indexed by the test images' ids."""

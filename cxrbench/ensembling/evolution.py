@@ -94,7 +94,9 @@ def evolve(
             if generation:
                 population.next()
             best = float(population.best_fitness.mean())
-            mean = float(population.fitness.mean())
+            # Those that are undefined would pull it out of sight.
+            known = population.fitness[population.fitness > WORST]
+            mean = float(known.mean()) if known.size else WORST
             rows.append(TraceRow(restart, generation, population.evaluations, best, mean))
             advance(best)
         bests.append(population.best)

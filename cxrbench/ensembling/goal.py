@@ -11,6 +11,7 @@ import numpy as np
 
 from cxrbench.ensembling.fitness import FitnessName, WeightedFitness
 from cxrbench.ensembling.scales import Scale, to_probabilities
+from cxrbench.ensembling.weights import WORST
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import Fitness, Metric
 from cxrbench.processors import processors
@@ -40,7 +41,8 @@ class Goal:
 
     def told(self, fitness: float) -> str:
         """The figure that a fitness stands for, by name; empty where it is undefined."""
-        return "" if math.isnan(fitness) else f"{self.name} {-fitness if self.turned else fitness:.4f}"
+        undefined = math.isnan(fitness) or fitness <= WORST
+        return "" if undefined else f"{self.name} {-fitness if self.turned else fitness:.4f}"
 
     def fitness(self, task: Task, scale: Scale, scores: FloatArray, labels: FloatArray) -> Fitness:
         """The fitness of averages of members' scores ``[m, n, c]`` on labels ``[n, c]``."""

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,17 +96,34 @@ def records_of(store: Store, training: str) -> Iterator[Record]:
     Raises:
         CxrbenchError: one is damaged, or of a newer cxrbench.
     """
+    return _in_order(map(_read, _paths(store, training)))
+
+
+def readable_records_of(store: Store, training: str) -> Iterator[Record]:
+    """Those records of a checkpoint that can be read, the oldest first; the others are warned of."""
     found = []
-    for path in _of_training(store, training).glob("[!.]*/record.json"):
+    for path in _paths(store, training):
         try:
-            told = read_json(path)
-            version = told["schema_version"]
-        except (ValueError, KeyError) as error:
-            raise CxrbenchError(f"{path} is damaged; remove its folder and measure again.") from error
-        if version > SCHEMA_VERSION:
-            raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
-        found.append(Record(path.parent, told))
-    return iter(sorted(found, key=lambda each: str(each.told["created"])))
+            found.append(_read(path))
+        except CxrbenchError as error:
+            # One damaged record must not hide the others.
+            store.reporter.warn(str(error))
+    return _in_order(found)
+
+
+def _read(path: Path) -> Record:
+    try:
+        told = read_json(path)
+        newer = told["schema_version"] > SCHEMA_VERSION
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CxrbenchError(f"{path} is damaged; remove its folder and measure again.") from error
+    if newer:
+        raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
+    return Record(path.parent, told)
+
+
+def _in_order(records: Iterable[Record]) -> Iterator[Record]:
+    return iter(sorted(records, key=lambda each: str(each.told["created"])))
 
 
 def described(host: Mapping[str, Any], device: str) -> str:
@@ -114,6 +131,10 @@ def described(host: Mapping[str, Any], device: str) -> str:
     if device == "cuda" and host["gpu"]:
         return str(host["gpu"]["name"])
     return f"{host['processor']}, {host['cores']} cores"
+
+
+def _paths(store: Store, training: str) -> list[Path]:
+    return sorted(_of_training(store, training).glob("[!.]*/record.json"))
 
 
 def _of_training(store: Store, training: str) -> Path:

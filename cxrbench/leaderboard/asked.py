@@ -68,7 +68,7 @@ def figures_of(store: Store, record: Mapping[str, Any], asked: Sequence[Asked]) 
     """What was asked for of a run, with replicates, by name; from the store where it was worked out before.
 
     What a run does not have is left out: it is of another kind of task, or what it was evaluated on is gone,
-    or of an older cxrbench.
+    damaged or of an older cxrbench.
     """
     if record.get("evaluation") is None:
         return {}
@@ -118,6 +118,8 @@ def _stored(store: Store, record: Mapping[str, Any], asked: Asked) -> Estimate:
 
 def _write(store: Store, record: Mapping[str, Any], metric: Metric, folder: Path) -> None:
     run = StoredRun(store, record, "leaderboard")
+    if not run.is_there():
+        raise CxrbenchError(f"What {run.run_id} was evaluated on cannot be read; run it again.")
     probabilities = run.probabilities.to_numpy(np.float64)
     found = estimate_asked(metric, run.cohort, probabilities, run.decisions)
     pd.DataFrame({"value": found.replicates}, dtype=np.float32).to_parquet(folder / "replicates.parquet")

@@ -9,7 +9,6 @@ from cxrbench.comparing.stored import StoredRun
 from cxrbench.error_analysis.counts import together
 from cxrbench.error_analysis.panel import panel_of
 from cxrbench.error_analysis.together import Together
-from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
@@ -26,19 +25,11 @@ def errors_of(store: Store, board: Board, records: Mapping[str, Mapping[str, Any
         records: each run's ``run.json``, by id.
 
     Returns:
-        None with fewer than two systems whose predictions are in the store.
+        None with fewer than two systems whose predictions can be read in the store.
     """
     runs: list[StoredRun] = []
     for system in board.systems:
         run = StoredRun(store, records[system.members[0].run_id], "leaderboard")
-        if len(runs) < MOST and run.record.get("evaluation") is not None and _is_there(run):
+        if len(runs) < MOST and run.record.get("evaluation") is not None and run.is_there():
             runs.append(run)
     return together(panel_of(runs)) if len(runs) > 1 else None
-
-
-def _is_there(run: StoredRun) -> bool:
-    """Whether what the run was evaluated on can be read: parts of a store may have been taken away."""
-    try:
-        return len(run.cohort.labels) == len(run.probabilities)
-    except (CxrbenchError, FileNotFoundError):
-        return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cxrbench.latency.record import Record, described, records_of
+from cxrbench.latency.record import Record, described, readable_records_of
 from cxrbench.leaderboard.board import Board
 from cxrbench.store import Store
 
@@ -78,7 +78,7 @@ def _ranked(store: Store, run: Mapping[str, Any]) -> Iterable[Record]:
     """Measurements of a run's network with one image of its own size, which may be ranked."""
     if not run.get("training"):
         return
-    for record in records_of(store, str(run["training"])):
+    for record in readable_records_of(store, str(run["training"])):
         told = record.told
         own = told["run_id"] == run["run_id"] and told["image_size"] == run["spec"]["image_size"]
         if own and told["batch_size"] == 1 and record.passed:

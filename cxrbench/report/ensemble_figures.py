@@ -58,6 +58,11 @@ def fitness_head(told: Mapping[str, Any]) -> str:
     return f"−{name}" if told.get("turned") else HEADS.get(name, name)
 
 
+def figure_head(told: Mapping[str, Any], figure: str) -> str:
+    """What a column of a figure is called: with an arrow where the smaller is the better."""
+    return f"{HEADS.get(figure, figure)}{' ↓' if told.get('turned') and figure == told['fitness'] else ''}"
+
+
 def told_figures(told: Mapping[str, Any]) -> tuple[str, ...]:
     """The figures that tables tell of an ensemble: what was searched for among them."""
     return tuple(dict.fromkeys(("macro_f1", "macro_auc", told["fitness"])))
@@ -130,7 +135,7 @@ def _left_out(name: str, head: str, told: Mapping[str, Any]) -> Sheet:
 def _test(name: str, told: Mapping[str, Any]) -> Sheet:
     systems = {name: told["test"]}
     systems |= {BASELINES[key]: each["test"] for key, each in told["baselines"].items()}
-    shown = [key for key in told_figures(told) if key in told["test"]]
+    shown = [key for key in told_figures(told) if all(key in values for values in systems.values())]
     height = _ROW * len(systems) + 0.2
     sheet = Sheet(_WIDTH, height + 0.75, title=f"{name}: test", heading="With 95% intervals over patients")
     width = (_WIDTH - 1.9) / max(len(shown), 1)
@@ -149,7 +154,7 @@ def _test(name: str, told: Mapping[str, Any]) -> Sheet:
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="x", color=RULE)
-        axes.set_xlabel(HEADS.get(figure, figure))
+        axes.set_xlabel(figure_head(told, figure))
     return sheet
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrbench.leaderboard.entries import defined
-from cxrbench.report.ensemble_figures import BASELINES, HEADS, fitness_head, member_name, told_figures
+from cxrbench.report.ensemble_figures import BASELINES, figure_head, fitness_head, member_name, told_figures
 from cxrbench.report.page.charts import Bar, Chart, bar
 from cxrbench.report.page.page import fixed
 from cxrbench.report.page.paths import Scale, about_zero, line, scale_of, tick
@@ -35,7 +35,7 @@ def ensemble_section(
         "seconds": fixed(told["seconds"], 1),
         "notes": told["notes"],
         "members": _members(told),
-        "figures": [HEADS.get(figure, figure) for figure in told_figures(told)],
+        "figures": [figure_head(told, figure) for figure in told_figures(told)],
         "systems": _systems(name, told),
         "differences": _differences(told),
         "per_finding": finding_weights(told),
@@ -212,7 +212,7 @@ def system_rows(name: str, told: Mapping[str, Any]) -> list[dict[str, Any]]:
 def difference_rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row a baseline and figure: the ensemble's less the baseline's, on test."""
     return [
-        {"baseline": BASELINES[key], "figure": HEADS.get(figure, figure), **gap}
+        {"baseline": BASELINES[key], "figure": figure_head(told, figure), **gap}
         for key, each in told["baselines"].items()
         for figure, gap in each["difference"].items()
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from cxrbench.report.ensemble_figures import HEADS, told_figures
+from cxrbench.report.ensemble_figures import figure_head, told_figures
 from cxrbench.report.ensemble_section import difference_rows, member_rows, system_rows
 from cxrbench.report.page.page import fixed
 from cxrbench.report.tables import heading, plain_table
@@ -28,7 +28,8 @@ def ensemble_tables(record: Mapping[str, Any]) -> list[RenderableType]:
         cells = (fixed(row["weight"]), spread, fixed(row["fitness"], 4), fixed(row["lost_on_tune"], 4))
         members.add_row(row["member"], *cells, _signed(gap))
     shown = told_figures(told)
-    heads = [f"{HEADS.get(name, name).removeprefix('macro-').removeprefix('macro ')} tune" for name in shown]
+    named = (figure_head(told, figure).removeprefix("macro-").removeprefix("macro ") for figure in shown)
+    heads = [f"{head} tune" for head in named]
     systems = _table("", *(cell for head in heads for cell in (head, "cross-fitted", "test")))
     for row in system_rows(name, told):
         figures: list[str] = []

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.canonical import jsonable
-from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_bytes, write_json
 from cxrbench.report.page.page import data_uri
 from cxrbench.store import Store
@@ -29,6 +28,10 @@ SCHEMA_VERSION = 1
 
 MOST_PICTURES = 4
 """That are kept of a run."""
+
+_TOLD = ("created", "explainer", "layer", "grid", "localisation", "sanity")
+_TOLD_OF = ("alt", "name", "caption")
+"""What pages show of a record, and of each of its pictures."""
 
 _WIDTH = 440
 """Pixels of a kept picture: to be looked at in a report, in few bytes."""
@@ -46,8 +49,10 @@ def keep_heatmaps(store: Store, explanation: Explanation) -> None:
     from cxrbench.report.names import system
 
     for place, run in enumerate(explanation.runs):
-        folder = _folder(store, run.run_id)
+        folder = store.explanations(run.run_id)
         folder.mkdir(parents=True, exist_ok=True)
+        # The record goes first: without it nothing is kept, whatever interrupts the rest.
+        (folder / "record.json").unlink(missing_ok=True)
         for old in folder.glob("*.jpg"):
             old.unlink()
         name = system(run.record)
@@ -80,31 +85,31 @@ def kept_heatmaps(store: Store, record: Mapping[str, Any]) -> dict[str, Any] | N
         record: the run's ``run.json``.
 
     Returns:
-        None where the run has no network; ``kept`` is None where nothing was explained.
-
-    Raises:
-        CxrbenchError: what was kept is damaged, or of a newer cxrbench.
+        None where the run has no network; ``kept`` is None where nothing was explained, or what was kept is
+        damaged or of a newer cxrbench, which is warned of.
     """
     if not record.get("training"):
         return None
-    path = _folder(store, str(record["run_id"])) / "record.json"
+    path = store.explanations(str(record["run_id"])) / "record.json"
     if not path.exists():
         return {"run_id": record["run_id"], "kept": None}
+    kept = None
     try:
         told = read_json(path)
-        version = told["schema_version"]
-        if version <= SCHEMA_VERSION:
-            pictures = [{**each, "image": _image(path.parent, each)} for each in told["pictures"]]
-            return {"run_id": record["run_id"], "kept": {**told, "pictures": pictures}}
-    except (ValueError, KeyError, FileNotFoundError) as error:
-        raise CxrbenchError(f"{path} is damaged; remove its folder and explain again.") from error
-    raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
+        if told["schema_version"] <= SCHEMA_VERSION:
+            pictures = [
+                {**{name: each[name] for name in _TOLD_OF}, "image": _image(path.parent, each)}
+                for each in told["pictures"]
+            ]
+            kept = {**{name: told[name] for name in _TOLD}, "pictures": pictures}
+        else:
+            store.reporter.warn(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
+    except (OSError, ValueError, KeyError, TypeError):
+        # One run's heatmaps must not hide the others.
+        store.reporter.warn(f"{path} is damaged; explain {record['run_id']} again.")
+    return {"run_id": record["run_id"], "kept": kept}
 
 
 def _image(folder: Path, picture: Mapping[str, str]) -> str:
     # A file's name may not lead elsewhere.
     return data_uri((folder / Path(picture["file"]).name).read_bytes(), "image/jpeg")
-
-
-def _folder(store: Store, run_id: str) -> Path:
-    return store.root / "explanations" / run_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cxrbench.latency.record import Record, described, records_of
+from cxrbench.latency.record import Record, described, readable_records_of
 from cxrbench.store import Store
 
 
@@ -22,7 +22,7 @@ def latency_section(store: Store, record: Mapping[str, Any]) -> dict[str, Any] |
     if not record.get("training"):
         return None
     last: dict[tuple[Any, ...], Record] = {}
-    for each in records_of(store, str(record["training"])):
+    for each in readable_records_of(store, str(record["training"])):
         told = each.told
         # A network may be that of several runs, whose decisions differ, and so what the gate says.
         if told["run_id"] == record["run_id"]:

@@ -9,6 +9,7 @@ from cxrbench.ensembles.greedy import Greedy
 from cxrbench.ensembles.logistic import Logistic
 from cxrbench.ensembles.pareto import Pareto
 from cxrbench.ensembles.per_finding import PerFinding
+from cxrbench.ensembling.evolution import Evolution, evolve
 from cxrbench.ensembling.fitness import WeightedFitness
 from cxrbench.errors import UsageError
 from cxrbench.interfaces import Members
@@ -200,3 +201,11 @@ def test_genetic_is_as_good_as_other_searches_of_one_weight_a_member():
             values[type(search).__name__] = judge.whole(result.weights[None])[0]
         gaps.append(values.pop("Genetic") - max(values.values()))
     assert min(gaps) >= -0.001, gaps
+
+
+def test_what_is_undefined_for_some_weights_does_not_hide_the_mean_of_the_others():
+    def fitness(weights):
+        return np.where(weights[..., 1] > 0.6, np.nan, weights[..., 0])
+
+    found = evolve(Evolution(population=20, generations=3, restarts=1), fitness, 1, 3, 0, lambda _: None)
+    assert all(0 <= row.mean <= row.best <= 1 for row in found.trace)

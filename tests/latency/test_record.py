@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.latency.record import FILES, append, records_of
+from cxrbench.latency.record import FILES, append, readable_records_of, records_of
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
 
@@ -52,13 +52,21 @@ def test_what_an_interrupted_measurement_left_is_no_record(store, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("{", "is damaged"), ("{}", "is damaged"), ('{"schema_version": 99}', "newer cxrbench")],
+    [
+        ("{", "is damaged"),
+        ("{}", "is damaged"),
+        ("[1]", "is damaged"),
+        ('{"schema_version": 99}', "newer cxrbench"),
+    ],
 )
-def test_what_cannot_be_read_is_named(store, tmp_path, text, part):
+def test_what_cannot_be_read_is_named(store, tmp_path, capsys, text, part):
+    sound = append(store, TRAINING, TOLD, made(tmp_path / "b"))
     kept = append(store, TRAINING, TOLD, made(tmp_path / "a"))
     (kept.folder / "record.json").write_text(text)
     with pytest.raises(CxrbenchError, match=part):
         list(records_of(store, TRAINING))
+    assert [each.folder for each in readable_records_of(store, TRAINING)] == [sound.folder]
+    assert part in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_record_is_json_that_others_can_read(store, tmp_path):

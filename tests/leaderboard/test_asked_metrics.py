@@ -1,6 +1,7 @@
 """``leaderboard --metric``: figures that are asked for, worked out of stored predictions and ranked by."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,20 @@ def test_what_is_wrong_is_refused(results, arguments, part):
     refused = invoke("leaderboard", *arguments, "--results", results)
     assert refused.exit_code == 2
     assert part in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize("lost", ["threshold/*/artifact.json", "evaluate/*/probabilities.parquet"])
+def test_what_is_behind_a_run_may_be_lost(results, tmp_path, lost):
+    store = tmp_path / "results"
+    shutil.copytree(results, store, ignore=shutil.ignore_patterns("leaderboard", "metric"))
+    for path in store.glob(f"artifacts/{lost}"):
+        path.write_bytes(path.read_bytes()[:100])
+    answer = invoke("leaderboard", "--metric", "f_beta", "--results", store, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (board,) = answer.json["boards"]
+    assert board["errors"] is None
+    assert [system["figures"]["f_beta"]["value"] for system in board["systems"]] == [None, None]
+    assert all(system["figures"]["macro_auc"]["value"] > 0.5 for system in board["systems"])
 
 
 def test_boards_without_it_are_as_before(results):

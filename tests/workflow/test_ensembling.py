@@ -261,6 +261,10 @@ def test_a_metric_is_searched_for_in_its_own_direction(results):
     assert test["low"] < test["value"] < test["high"]
     gap = cost["baselines"]["best_single"]["difference"]["expected_cost@fn=3.0"]
     assert gap["low"] <= gap["value"] <= gap["high"]
+    # Below 0 the ensemble is the better there, which an arrow says.
+    page = (results / "runs" / cost["run_id"] / "ensemble.html").read_text()
+    assert "<td>expected_cost@fn=3.0 ↓</td>" in page
+    assert "f_beta ↓" not in (results / "runs" / beta["run_id"] / "ensemble.html").read_text()
 
 
 def test_what_is_no_fitness_is_refused(results):
