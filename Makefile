@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plugins test-slow test-seeds test-recipes test-gpu lint types check docs bench clean
+.PHONY: help demo test test-plugins test-slow test-longest test-recipes test-gpu lint types check docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,7 +36,7 @@ demo: $(VENV)/.installed  ## train, calibrate, threshold and evaluate on the emb
 	$(BIN)/cxrbench run --backbone densenet_fpn --thresholds dynamic
 
 test: $(VENV)/.dev  ## the core tests
-	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes and not seeds"
+	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes and not longest"
 
 # Each plugin is installed as a user's package into an environment of its own, which sees this one.
 test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an outsider: minutes
@@ -52,8 +52,8 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder -m slow
 
-test-seeds: $(VENV)/.dev  ## the reference network learns with each of three seeds: 10 minutes to an hour
-	$(BIN)/python -m pytest -m seeds
+test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks, pages for beginners: an hour
+	$(BIN)/python -m pytest -m longest
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m recipes tests/recipes

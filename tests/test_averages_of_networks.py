@@ -51,6 +51,7 @@ def test_labels_follow_the_threshold_of_best_f1_on_tune(tmp_path):
     assert read_json(tmp_path / "relabelling.json")["A"]["changed"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_of_two_networks_is_made_of_those_of_its_seeds(tmp_path):
     both = job_of(tmp_path, averaged=2, seed=1)
     singles = [job_of(tmp_path, seed=seed) for seed in (2, 3)]

@@ -73,6 +73,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def marks_of(kind: Kind, name: str, check: Check) -> tuple[pytest.MarkDecorator, ...]:
+    """What compiles a network takes long, for all but the smallest ones longer than each change should."""
+    if check.long and kind == "backbone" and name not in ("timm/test_resnet", "prior"):
+        return (pytest.mark.longest,)
+    return (pytest.mark.slow,) if check.long or (name, check.name) in SLOW else ()
+
+
 def cases() -> Iterator[Any]:
     for kind in KINDS:
         for component in REGISTRY.all(kind):
@@ -80,7 +87,7 @@ def cases() -> Iterator[Any]:
             variants = VARIANTS.get(f"{kind} {component.name}") or VARIANTS.get(component.name, [{}])
             for options in variants:
                 for check in checks_for(kind):
-                    marks = (pytest.mark.slow,) if check.long or (name, check.name) in SLOW else ()
+                    marks = marks_of(kind, name, check)
                     case = f"{Use(name=name, options=options)} {check}"
                     yield pytest.param(kind, name, options, check, id=case, marks=marks)
 

@@ -124,6 +124,7 @@ def run(site: Path, *more: object) -> Any:
     return command(site, "run", *small, "--epochs", 1, "--results", site / "results", "--json", *more)
 
 
+@pytest.mark.slow
 def test_rows_of_what_failed_say_so(site: Path, checked: dict[str, Any]) -> None:
     assert failed(checked["conduct"], "thresholds/mute")
     # What misbehaves beside it is warned of, and takes nothing down.
@@ -150,6 +151,7 @@ def test_rows_of_what_failed_say_so(site: Path, checked: dict[str, Any]) -> None
     assert f"NOT CONFORMING: {told}" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_mended_component_is_used_again(site: Path, checked: dict[str, Any]) -> None:
     assert run(site, "--thresholds", "short").returncode == 2
     strategies = (site / "strategies.py").read_text()

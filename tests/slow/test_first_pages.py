@@ -21,7 +21,7 @@ from cxrbench.findings import NIH_FINDINGS
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from nih_lookalike import write_nih
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.longest
 
 _SMALL = {
     "first_result.md": {"run": "--dataset phantom:train_val=240,test=80 --epochs 2"},

@@ -26,6 +26,6 @@ def test_the_default_run_learns_the_phantom(reference: tuple[Path, Any]) -> None
     require_learnt(reference[1], 1)
 
 
-@pytest.mark.seeds
+@pytest.mark.longest
 def test_it_learns_with_every_seed(tmp_path: Path) -> None:
     require_learnt(command(tmp_path, *REFERENCE, "--seed", "0,1,2"), 3)
