@@ -11,7 +11,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "cxrbench.commands.v1"
 """Ends in the major version of the plugin surface, as :data:`cxrbench.hookspecs.ENTRY_POINT_GROUP` does."""
@@ -41,7 +44,8 @@ BUILT_IN = {
 }
 """In the order in which ``--help`` lists them. The modules import what is heavy inside their functions."""
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+"""What a command, and a plugin that ``plugins new`` begins, may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class PluginCommand:
 
 def installed_points() -> list[EntryPoint]:
     """The entry points of all packages whose group is one of cxrbench, of any version."""
+    # Not at the top: whoever calls a command of cxrbench does not wait for it.
+    from importlib.metadata import entry_points
+
     found = entry_points()
     return [p for group in found.groups if group.startswith("cxrbench.") for p in found.select(group=group)]
 
@@ -89,6 +96,6 @@ def _problem(name: str, points: list[EntryPoint]) -> str:
     if len(points) > 1:
         packages = " and ".join(sorted(map(package_of, points)))
         return f"the command '{name}' comes from both {packages}; uninstall one of them"
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return f"'{name}' cannot be the name of a command; its authors should use small letters, digits and -"
     return ""

@@ -251,11 +251,9 @@ def _hear(
         warnings.simplefilter("always", hookspecs.Deprecated)
         manager.register(module)
     manager.check_pending()
-    others = [p for p in manager.get_plugins() if p is not module]
     found: list[Component] = []
     for hook, kind in KIND_OF_HOOK.items():
-        register = _register_into(found, kind, source)
-        manager.subset_hook_caller(hook, remove_plugins=others)(register=register)
+        _alone(manager, hook, module, register=_register_into(found, kind, source))
     trial = Registry()
     for component in [*registry.all(), *found]:
         trial.add(component)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.store import Artifact
+
+if TYPE_CHECKING:
+    from cxrbench.task import TaskKind
 
 SCHEMA_VERSION = 1
 """Of ``run.json``."""
@@ -29,3 +33,8 @@ def read_record(run_artifact: Artifact) -> dict[str, Any]:
     if record["schema_version"] > SCHEMA_VERSION:
         raise CxrbenchError(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
     return {**record, "path": str(run_artifact.folder)}
+
+
+def task_kind(record: Mapping[str, Any]) -> TaskKind:
+    """Whether one class of each image is right in a run's task: the most probable one is called then."""
+    return "singlelabel" if record["thresholds"] == "argmax" else "multilabel"

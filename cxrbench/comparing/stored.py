@@ -17,11 +17,12 @@ from cxrbench.evaluation.replicates import resample
 from cxrbench.evaluation.stored import Evaluation, estimate_of
 from cxrbench.matrices import read_matrix
 from cxrbench.predictions import Predictions
+from cxrbench.records import task_kind
 from cxrbench.stages.evaluate import read_decisions
 from cxrbench.stages.threshold import read_points
 from cxrbench.statistics.bootstrap import Estimate
 from cxrbench.store import Artifact, Store
-from cxrbench.task import Task, TaskKind
+from cxrbench.task import Task
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -83,8 +84,7 @@ class StoredRun:
     @cached_property
     def task(self) -> Task:
         """Its classes, and whether exactly one of them is right."""
-        kind: TaskKind = "singlelabel" if self.record["thresholds"] == "argmax" else "multilabel"
-        return Task(kind, tuple(self.probabilities.columns))
+        return Task(task_kind(self.record), tuple(self.probabilities.columns))
 
     @cached_property
     def thresholds(self) -> FloatArray:

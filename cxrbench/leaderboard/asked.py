@@ -18,6 +18,7 @@ from cxrbench.files import read_json, write_json
 from cxrbench.leaderboard.columns import COSTS, METRICS
 from cxrbench.leaderboard.columns import Metric as Column
 from cxrbench.options import bind, make, parse_use
+from cxrbench.records import task_kind
 from cxrbench.registry import Registry
 from cxrbench.specs import keyed
 from cxrbench.statistics.bootstrap import Estimate
@@ -72,8 +73,7 @@ def figures_of(store: Store, record: Mapping[str, Any], asked: Sequence[Asked]) 
     """
     if record.get("evaluation") is None:
         return {}
-    kind = "singlelabel" if record["thresholds"] == "argmax" else "multilabel"
-    found = {}
+    kind, found = task_kind(record), {}
     for each in asked:
         if kind in each.metric.tasks:
             try:

@@ -29,7 +29,9 @@ def errors_of(store: Store, board: Board, records: Mapping[str, Mapping[str, Any
     """
     runs: list[StoredRun] = []
     for system in board.systems:
+        if len(runs) == MOST:
+            break
         run = StoredRun(store, records[system.members[0].run_id], "leaderboard")
-        if len(runs) < MOST and run.record.get("evaluation") is not None and run.is_there():
+        if run.record.get("evaluation") is not None and run.is_there():
             runs.append(run)
     return together(panel_of(runs)) if len(runs) > 1 else None

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cxrbench.records import task_kind
 from cxrbench.report.names import data_of, system, title, trained_name
 
 _DASH = "–"
@@ -118,7 +119,7 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
     if scarce:
         limits.append(f"Fewer than 10 test images have {_listed(scarce)}: their figures say little.")
     undecided = [row["finding"] for row in told if row["threshold"] is None]
-    if undecided and record["thresholds"] != "argmax":
+    if undecided and task_kind(record) == "multilabel":
         limits.append(f"There is no threshold, hence no decision, for {_listed(undecided)}.")
     weak = [row["finding"] for row in told if not row["feasible"] and row["threshold"] is not None]
     if weak:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import keyword
 import os
-import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from string import Template
 
 from cxrbench import __version__
+from cxrbench.commands import NAME
 from cxrbench.errors import UsageError
 from cxrbench.plugins import KIND_OF_HOOK
 from cxrbench.registry import KINDS
@@ -27,8 +27,6 @@ REPORT = "report"
 
 KINDS_OF_PLUGINS: tuple[str, ...] = (*KINDS, REPORT)
 """What a plugin may be begun as."""
-
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 _USES = {
     "ensemble": "cxrbench ensemble RUN RUN --search {}",
@@ -59,7 +57,7 @@ class Plugin:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be installed."""
-        if not _NAME.fullmatch(self.name):
+        if not NAME.fullmatch(self.name):
             raise UsageError(
                 f"'{self.name}' cannot be the name of a package; use small letters, digits and -, such as "
                 "my-loss."
