@@ -1,7 +1,8 @@
 """The published networks by every runtime of a CPU, through ``cxrbench latency`` itself.
 
 Each network is trained for a moment on the embedded data (what it computes matters, not how well), then
-measured row by row; the best runtime that passes its gate is held against the faster of eager's two layouts::
+measured row by row; the best runtime that passes its gate is held against the faster of eager's two layouts,
+and each against how fast a large product of matrices is here, which is about what no network can pass::
 
     python benchmarks/latency_cpu.py --results /tmp/latency --networks densenet_fpn --batch-size 1,16
 
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch.utils.benchmark import Timer
 
 from cxrbench.latency.record import Record, described, records_of
 from cxrbench.plugins import installed
@@ -54,6 +57,15 @@ def measure(network: str, arguments: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def product_gflops() -> float:
+    """What torch reaches in fp32 on a product of large matrices, in 10^9 FLOPs a second: the best of 20."""
+    side = 2048
+    left, right = torch.rand(side, side), torch.rand(side, side)
+    timer = Timer("left @ right", globals={"left": left, "right": right}, num_threads=torch.get_num_threads())
+    seconds = [timer.timeit(1).mean for _ in range(20)]
+    return 2 * side**3 / min(seconds) / 1e9
+
+
 def table(results: Path) -> tuple[pd.DataFrame, str]:
     """The last measurement of each row in the store, and the machine."""
     store = Store(results, Reporter(quiet=True), create=False)
@@ -70,6 +82,8 @@ def table(results: Path) -> tuple[pd.DataFrame, str]:
     eager = found[found["runtime"].isin(EAGER)].groupby(["network", "batch_size"])["p50_ms"].min()
     base = eager.reindex(pd.MultiIndex.from_frame(found[["network", "batch_size"]])).to_numpy()
     found.insert(5, "times_eager", base / found["p50_ms"])
+    flops = {name: command("describe", "--backbone", name)["flops"] for name in found["network"].unique()}
+    found["gflops"] = found["network"].map(flops) * found["batch_size"] / found["p50_ms"] / 1e6
     told = next(iter(last.values())).told
     machine = (
         f"{described(told['host'], 'cpu')}, {told['host']['memory_gb']} GB, no GPU; "
@@ -108,7 +122,7 @@ def row_of(network: str, record: Record) -> dict[str, object]:
     }
 
 
-def as_markdown(found: pd.DataFrame, machine: str) -> str:
+def as_markdown(found: pd.DataFrame, machine: str, product: float) -> str:
     """The table for people."""
     heads = (
         "network",
@@ -118,6 +132,7 @@ def as_markdown(found: pd.DataFrame, machine: str) -> str:
         "× eager",
         "p99 ms",
         "images/s",
+        "GFLOP/s",
         "build s",
         "gate",
     )
@@ -132,10 +147,11 @@ def as_markdown(found: pd.DataFrame, machine: str) -> str:
         "MLPerf's rule asks for. "
         "ΔAUC, flips and the largest difference of a logit are in the CSV.",
         "",
-        f"Something else kept {busy.min():.1f} to {busy.max():.1f} cores busy meanwhile, by row in the CSV.",
+        f"Something else kept {busy.min():.1f} to {busy.max():.1f} cores busy meanwhile, by row in the CSV. "
+        f"A product of two matrices of 2048 × 2048 reaches {product:.0f} GFLOP/s here at best.",
         "",
         "| " + " | ".join(heads) + " |",
-        "|---|---:|---|---:|---:|---:|---:|---:|---|",
+        "|---|---:|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in found.to_dict("records"):
         cells = (
@@ -146,6 +162,7 @@ def as_markdown(found: pd.DataFrame, machine: str) -> str:
             f"{row['times_eager']:.2f}",
             f"{row['p99_ms']:.1f}{'' if row['p99_supported'] else '°'}",
             f"{row['images_per_second']:.1f}",
+            f"{row['gflops']:.0f}",
             f"{row['build_s']:.0f}",
             "passed" if row["gate_passed"] else "failed",
         )
@@ -165,17 +182,18 @@ def main() -> None:
     for network in filter(None, arguments.networks.split(",")):
         measure(network, arguments)
     found, machine = table(arguments.results)
+    product = product_gflops()
     if arguments.write:
         REFERENCE.mkdir(parents=True, exist_ok=True)
         found.round(6).to_csv(REFERENCE / "latency-cpu.csv", index=False)
-        (REFERENCE / "latency-cpu.md").write_text(as_markdown(found, machine), encoding="utf-8")
-    print(machine)
+        (REFERENCE / "latency-cpu.md").write_text(as_markdown(found, machine, product), encoding="utf-8")
+    print(f"{machine}; {product:.0f} GFLOP/s in a product of matrices")
     passed = found[found["gate_passed"]]
     for (network, batch), rows in passed.groupby(["network", "batch_size"]):
         best = rows.loc[rows["p50_ms"].idxmin()]
         print(
             f"{network:24} batch {batch:3}: {best['runtime']} {best['p50_ms']:.1f} ms, "
-            f"{best['times_eager']:.2f} × the faster eager"
+            f"{best['times_eager']:.2f} × the faster eager, {best['gflops']:.0f} GFLOP/s"
         )
 
 
