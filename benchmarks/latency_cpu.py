@@ -142,7 +142,7 @@ def as_markdown(found: pd.DataFrame, machine: str, product: float) -> str:
         "",
         "`python benchmarks/latency_cpu.py --write` on "
         + machine
-        + ". Images of 224 px, fp32, inputs in memory; "
+        + ". Images of 224 px, fp32 where no other format is named, inputs in memory; "
         "× eager is against the faster of eager's two memory layouts. ° fewer samples than "
         "MLPerf's rule asks for. "
         "ΔAUC, flips and the largest difference of a logit are in the CSV.",
@@ -157,9 +157,9 @@ def as_markdown(found: pd.DataFrame, machine: str, product: float) -> str:
         cells = (
             row["network"],
             row["batch_size"],
-            row["runtime"],
+            row["runtime"] if row["precision"] == "fp32" else f"{row['runtime']} {row['precision']}",
             f"{row['p50_ms']:.1f} [{row['p50_low']:.1f}, {row['p50_high']:.1f}]",
-            f"{row['times_eager']:.2f}",
+            f"{row['times_eager']:.2f}" if row["gate_passed"] else "–",
             f"{row['p99_ms']:.1f}{'' if row['p99_supported'] else '°'}",
             f"{row['images_per_second']:.1f}",
             f"{row['gflops']:.0f}",
