@@ -249,11 +249,12 @@ def run_cells(
 
     @contextmanager
     def alone(spec: S, *refusals: type[Exception]) -> Iterator[None]:
+        through: tuple[type[BaseException], ...] = (KeyboardInterrupt, CallEnd, *refusals)
         # The second of the two places where any exception is met: the other cells' work must not be
         # lost to one cell's fault, a plugin's sys.exit among them. The traceback is kept.
         try:
             yield
-        except (KeyboardInterrupt, CallEnd, *refusals):
+        except through:
             raise
         except BaseException as error:  # noqa: BLE001
             failed(Failure(spec, described(spec, registry), sentence(error), traceback.format_exc()))

@@ -166,7 +166,8 @@ def instantiate(component: Component, options: Mapping[str, Any]) -> Any:
     """
     checked = _checked(component, options)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
-    made = guarded(partial(component.load(), **values))
+    target = component.load()
+    made: Any = guarded(lambda: target(**values))
     if isinstance(made, Raised):
         if isinstance(made.error, CxrbenchError):
             raise made.error

@@ -121,19 +121,20 @@ def test_help_list_and_runs_beside_ill_plugins(
 
 
 def test_a_strategy_that_misbehaves_spoils_no_other_run(site: Path, tmp_path: Path) -> None:
-    alone = run(tmp_path / "alone", "--thresholds", "sound,fixed")
+    least = ("--set", "min_positives=2")
+    alone = run(tmp_path / "alone", "--thresholds", "sound,fixed", *least)
     assert alone.exit_code == 0, alone.stderr
     strategies = ",".join([*NAMES[1:], "sound", "fixed"])
-    together = run(tmp_path / "together", "--thresholds", strategies)
+    together = run(tmp_path / "together", "--thresholds", strategies, *least)
     assert together.exit_code == 1
     failed = " ".join(together.stderr.split())
     for name in ("short", "raising", "exiting", "unmade"):
         assert name in failed
+    # It is handed what cannot be written to.
+    assert "assignment destination is read-only" in failed
     for name in ("sound", "fixed"):
         assert judged(together, name) == judged(alone, name)
-    # What it did to its arguments reached nothing that was judged: its own threshold is .5, as it says.
-    assert judged(together, "stray")[0]["macro_auc"] == judged(alone, "sound")[0]["macro_auc"]
-    assert all(row["threshold"] is None for row in judged(together, "undefined")[1])
+    assert any(row["threshold"] is None for row in judged(together, "undefined")[1])
 
 
 MODULES = {

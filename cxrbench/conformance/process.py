@@ -111,11 +111,11 @@ def _parts(request: Mapping[str, Any], reporting: Reporting) -> Iterator[Part]:
             check = partial(_check_component, component, options, root, reporting)
             told = {"component": asdict(component), "options": options}
             yield Part(f"{component.kind}/{component.name}", check, told)
-    if request["uses"] is not None:
-        return
-    for hook in HEARING if loaded is not None else ():
-        for listener in loaded.listeners(hook):
-            yield Part(f"hook/{hook}", partial(_check_hook, hook, listener, request["scratch"], reporting))
+        # Where components are named, hooks are not asked for.
+        for hook in HEARING if request["uses"] is None else ():
+            for listener in loaded.listeners(hook):
+                check = partial(_check_hook, hook, listener, request["scratch"], reporting)
+                yield Part(f"hook/{hook}", check)
     # Whether a name is taken, commands of other packages say.
     for command in plugin_commands(installed_points()):
         if command.point in points:
@@ -160,8 +160,10 @@ def _check_component(
     from cxrbench.testing.check import Subject
 
     subject, of = Subject(component, options, root), f"{component.kind}/{component.name}"
+    # Imports torch for most kinds, which is no component's time.
+    checks = checks_for(component.kind)
     if reporting.step(of, "can_be_made", CAN_BE_MADE, partial(_wanting, subject)):
-        for check in checks_for(component.kind):
+        for check in checks:
             reporting.step(of, check.name, check.advice, partial(check.function, subject), check.long)
 
 

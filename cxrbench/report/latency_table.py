@@ -41,9 +41,7 @@ def _measured(answers: Sequence[Answer]) -> list[RenderableType]:
             shown += [Text(), _splits(passed)]
     if failed:
         shown += [Text(), Text("Not ranked, since they fail the gate:", style="bold"), _gates(failed)]
-    shown += map(
-        Text, marks(clause for each in answers if each.record for clause in each.record.nonconforming)
-    )
+    shown += marks(clause for each in answers if each.record for clause in each.record.nonconforming)
     if skipped:
         reasons = dict.fromkeys(
             f"{each.row.runtime} {each.row.precision}: {each.skipped}" for each in skipped

@@ -21,6 +21,7 @@ from cxrbench.plugins import load_plugins
 from cxrbench.records import read_record
 from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
+from cxrbench.scores.table import Allowed
 from cxrbench.store import Artifact, Store
 from cxrbench.workflow.ensembling import EnsembleRequest, Ensembling
 from cxrbench.workflow.runs import Workflow
@@ -67,7 +68,9 @@ def small_runs(folder: Path) -> SmallRuns:
     """Make the runs in an empty folder, of components of cxrbench alone."""
     store, registry = _NotingStore(folder / "results"), load_plugins(()).registry
     runs = [_of_a_network(store, registry), *_of_scores(store, registry, folder)]
-    request = EnsembleRequest([each.folder.name for each in runs[1:]], Use(name="average"), {})
+    # The finding that is nowhere has no positives on tune either.
+    settings = {"min_positives": 0}
+    request = EnsembleRequest([each.folder.name for each in runs[1:]], Use(name="average"), settings)
     runs.append(Ensembling(store, registry, store.reporter).job(request).do())
     told = {
         hook: [values for each, values in store.told if each == hook]
@@ -108,5 +111,10 @@ def _of_scores(store: Store, registry: Registry, folder: Path) -> list[Artifact]
         files.append(folder / f"{name}.csv")
         scores.rename_axis("Image Index").to_csv(files[-1])
     scoring = Scoring(store, registry, store.reporter)
-    request = ScoreRequest(files=files, labels=folder / "labels.csv", tune_from_test=True)
+    request = ScoreRequest(
+        files=files,
+        labels=folder / "labels.csv",
+        tune_from_test=True,
+        allowed=Allowed(common_findings=True),
+    )
     return [scoring.job(spec).do() for spec in scoring.specs(request, {})]

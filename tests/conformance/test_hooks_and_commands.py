@@ -79,6 +79,7 @@ def checked(site: Path, *arguments: object) -> tuple[int, dict[str, dict[str, An
     return done.returncode, {each["name"]: each for each in json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 def test_hooks_are_called_and_a_hanging_one_costs_the_others_nothing(tmp_path: Path) -> None:
     install(tmp_path, "ill", HOOKS.format(**ILL))
     code, plugins = checked(tmp_path, "--seconds", 6)
@@ -93,6 +94,7 @@ def test_hooks_are_called_and_a_hanging_one_costs_the_others_nothing(tmp_path: P
     assert "it raises AttributeError" in raised
 
 
+@pytest.mark.slow
 def test_a_plugin_of_sound_hooks_conforms_and_leaves_nothing_behind(tmp_path: Path) -> None:
     install(tmp_path, "sound", HOOKS.format(**SOUND))
     # Others are not told: this one would say so in its trace.

@@ -14,6 +14,7 @@ from PIL import Image
 from cxrbench.conformance.verdicts import remember
 from cxrbench.datasets.phantom import Phantom
 from cxrbench.latency.record import records_of
+from cxrbench.leaderboard.latencies import latencies
 from cxrbench.plugins import installed
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
@@ -24,7 +25,7 @@ POOR = {
     "metric": ("metrics", "cxrbench.metrics.f_beta:FBeta"),
     "loss": ("losses", "cxrbench.losses.bce:Bce"),
     "head": ("heads", "cxrbench.heads.dense:DenseHead"),
-    "thresholds": ("thresholds", "cxrbench.thresholds.fixed:Fixed"),
+    "calibrator": ("calibrators", "cxrbench.calibrators.temperature:Temperature"),
 }
 """What the plugin registers as ``poor``, all of it sound: verdicts say what is known, not what is."""
 
@@ -74,10 +75,10 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a run of components of cxrbench, and one with a strategy that is known to fail."""
+    """A store with a run of components of cxrbench, and one with a calibrator that is known to fail."""
     results = tmp_path_factory.mktemp("marks") / "results"
     assert run(results, *PIXELS, *CPU, "--epochs", 1, backbone=None).exit_code == 0
-    more = ("--thresholds", "poor", "--allow-nonconforming")
+    more = ("--calibrator", "poor", "--allow-nonconforming")
     assert run(results, *PIXELS, *CPU, "--epochs", 1, *more, backbone=None).exit_code == 0
     return results
 
@@ -148,20 +149,19 @@ def test_a_run_with_it_is_not_used_without_being_told_to(
     results: Path, ids: tuple[str, str], image: Path, tmp_path: Path
 ) -> None:
     store, (_, poor) = ("--results", results), ids
-    refused(invoke("predict", poor, image, *CPU, *store), "thresholds")
+    refused(invoke("predict", poor, image, *CPU, *store), "calibrator")
     export = ("export", poor, "--to", "exported-program", "--out", tmp_path / "out", *store)
-    refused(invoke(*export), "thresholds")
+    refused(invoke(*export), "calibrator")
     # What only looks refuses nothing.
     assert invoke("show", poor, *store).exit_code == 0
-    assert invoke("describe", poor, *store).exit_code == 0
 
     done = invoke("predict", poor, image, *CPU, *store, "--allow-nonconforming", "--json")
     assert done.exit_code == 0, done.stderr
-    assert done.json["nonconforming"] == [clause("thresholds")]
+    assert done.json["nonconforming"] == [clause("calibrator")]
     done = invoke(*export, "--allow-nonconforming")
     assert done.exit_code == 0, done.stderr
-    assert f"NOT CONFORMING: {clause('thresholds')}" in done.stdout
-    assert f"Not conforming: {clause('thresholds')}." in (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert f"NOT CONFORMING: {clause('calibrator')}" in done.stdout
+    assert f"Not conforming: {clause('calibrator')}." in (tmp_path / "out/MODEL_CARD.md").read_text()
 
 
 def test_heatmaps_made_with_it_say_so(results: Path, ids: tuple[str, str], tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_latencies_of_it_say_so(results: Path, ids: tuple[str, str], tmp_path: P
     kept = records_of(Store(results, Reporter(quiet=True)), record["training"])
     assert {tuple(each.nonconforming) for each in kept} == {(clause("runtime"),)}
     page = tmp_path / "board.html"
-    assert invoke("leaderboard", "--html", page, "--columns", "macro_auc,latency_ms", *store).exit_code == 0
-    html = page.read_text()
-    assert "not conforming: the runtime &#39;poor&#39; failed repeats_itself" in html
-    assert "Not conforming: the runtime &#39;poor&#39; failed repeats_itself." in html
+    assert invoke("leaderboard", "--html", page, *store).exit_code == 0
+    assert "not conforming: the runtime &#39;poor&#39; failed repeats_itself" in page.read_text()
+    note = latencies(Store(results, Reporter(quiet=True)), [record]).note
+    assert note.endswith(f" Not conforming: {clause('runtime')}.")
