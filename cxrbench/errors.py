@@ -44,6 +44,10 @@ def sentence(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+class CallEnd(SystemExit):
+    """The whole call ends: nothing else of it could go on. What went wrong is said already."""
+
+
 class UsageError(CxrbenchError):
     """The request itself is wrong (a name, an option, a combination); exit code 2, before any work."""
 

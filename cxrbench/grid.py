@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cxrbench.canonical import digest
-from cxrbench.errors import CxrbenchError, UsageError, sentence
+from cxrbench.errors import CallEnd, CxrbenchError, UsageError, sentence
 from cxrbench.files import write_text
 from cxrbench.options import Use, parse_uses
 from cxrbench.registry import RUN_KINDS, Registry
@@ -249,13 +249,14 @@ def run_cells(
 
     @contextmanager
     def alone(spec: S, *refusals: type[Exception]) -> Iterator[None]:
+        through: tuple[type[BaseException], ...] = (KeyboardInterrupt, CallEnd, *refusals)
         # The second of the two places where any exception is met: the other cells' work must not be
-        # lost to one cell's fault. The traceback is kept.
+        # lost to one cell's fault, a plugin's sys.exit among them. The traceback is kept.
         try:
             yield
-        except refusals:
+        except through:
             raise
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             failed(Failure(spec, described(spec, registry), sentence(error), traceback.format_exc()))
 
     jobs: dict[int, T] = {}

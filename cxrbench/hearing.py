@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cxrbench.files import write_text
-from cxrbench.plugins import Plugin, Raised, guarded, installed
+from cxrbench.guarding import Raised, guarded
+from cxrbench.plugins import Plugin, installed
 from cxrbench.reporter import Reporter
 
 T = TypeVar("T")

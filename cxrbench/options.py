@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from cxrbench.conformance.verdicts import failed_checks, failed_options
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.guarding import Raised, guarded
 from cxrbench.registry import NAME, Component, Kind, Registry
 
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -78,23 +80,27 @@ def option_model(component: Component) -> type[BaseModel]:
     Raises:
         CxrbenchError: the component cannot be loaded, or an annotation of its constructor cannot be read.
     """
-    target = component.load()
-    made = {field.name: field for field in dataclasses.fields(target)} if _is_dataclass(target) else {}
-    try:
-        hints = get_type_hints(target if made else target.__init__, include_extras=True)
-        fields: dict[str, Any] = {
-            name: (hints.get(name, Any), _default(parameter, made.get(name)))
-            for name, parameter in inspect.signature(target).parameters.items()
-            if parameter.kind in _KEYWORDS
-        }
-        config = ConfigDict(extra="forbid", allow_inf_nan=False)
-        return create_model(target.__name__, __config__=config, **fields)
-    except (NameError, PydanticUserError) as error:
+    model = guarded(partial(_model_of, component.load()))
+    if isinstance(model, Raised):
+        (first, *_) = str(model.error).splitlines() or [model.reason]
         raise CxrbenchError(
             f"The options of the {component.kind} '{component.name}' of {component.source} cannot be read "
-            f"({str(error).splitlines()[0]}); its constructor's annotations must be types that pydantic "
-            "knows, imported where the class is defined."
-        ) from error
+            f"({first}); its constructor's annotations must be types that pydantic knows, imported where the "
+            "class is defined."
+        ) from model.error
+    return model
+
+
+def _model_of(target: type[Any]) -> type[BaseModel]:
+    made = {field.name: field for field in dataclasses.fields(target)} if _is_dataclass(target) else {}
+    hints = get_type_hints(target if made else target.__init__, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), _default(parameter, made.get(name)))
+        for name, parameter in inspect.signature(target).parameters.items()
+        if parameter.kind in _KEYWORDS
+    }
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return create_model(target.__name__, __config__=config, **fields)
 
 
 def _is_dataclass(target: type[Any]) -> bool:
@@ -156,9 +162,25 @@ def instantiate(component: Component, options: Mapping[str, Any]) -> Any:
 
     Raises:
         UsageError: as :func:`bind`, or the component itself refuses their combination.
+        CxrbenchError: its constructor raises something else.
     """
     checked = _checked(component, options)
-    return component.load()(**{name: getattr(checked, name) for name in type(checked).model_fields})
+    values = {name: getattr(checked, name) for name in type(checked).model_fields}
+    target = component.load()
+    made: Any = guarded(lambda: target(**values))
+    if isinstance(made, Raised):
+        if isinstance(made.error, CxrbenchError):
+            raise made.error
+        raise CxrbenchError(
+            f"The {component.kind} '{component.name}' of {component.source} cannot be made ({made.reason}); "
+            "give it other options, or report this to its authors."
+        ) from made.error
+    return made
+
+
+def failed_and_refused(component: Component, registry: Registry) -> tuple[str, ...]:
+    """The checks for which a component is refused where only conforming ones are wanted; none otherwise."""
+    return failed_checks(component) if registry.only_conforming else ()
 
 
 def make(use: Use, kind: Kind, registry: Registry) -> Any:
@@ -169,13 +191,13 @@ def make(use: Use, kind: Kind, registry: Registry) -> Any:
             (:attr:`cxrbench.registry.Registry.only_conforming`), or as :func:`instantiate`.
     """
     component = registry.find(kind, use.name)
-    if registry.only_conforming and (failed := failed_checks(component)):
+    if failed := failed_and_refused(component, registry):
         failing = (Use(name=component.name, options=options) for options in failed_options(component))
         again = " and ".join(f"cxrbench plugins check {kind}/{each}" for each in failing)
         raise UsageError(
             f"The {kind} '{component.name}' of {component.source} failed {', '.join(failed)} when last "
             f"checked; mend it and check it again ({again}), or use it all the same with "
-            "--allow-nonconforming, which its rows will say."
+            "--allow-nonconforming, which what is made of it will say."
         )
     return instantiate(component, use.options)
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
-import sys
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pluggy
 
 from cxrbench import builtins, commands, hookspecs
+from cxrbench.guarding import Raised, guarded
 from cxrbench.registry import Component, Kind, Registry
 from cxrbench.time_limit import within
-
-T = TypeVar("T")
 
 SLOW_IMPORT_SECONDS = 0.3
 """A plugin that takes longer to import slows every command that lists components; it is warned of."""
@@ -85,38 +81,12 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
-    """What somebody else's code raised.
-
-    Attributes:
-        reason: its type and text, on one line.
-        trace: the traceback.
-    """
-
-    reason: str
-    trace: str
-
-
-def guarded(call: Callable[[], T]) -> T | Raised:
-    """What a plugin's code answers, or what it raised; nothing that it prints reaches stdout."""
-    # One of the two places where any exception is met: a plugin is somebody else's code, and whatever it
-    # raises (or its call of sys.exit) must not take down others, or hours of work. The traceback is kept.
-    try:
-        # stdout is for the command's answer alone.
-        with contextlib.redirect_stdout(sys.stderr):
-            return call()
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return Raised(reason, traceback.format_exc())
-
-
-@dataclass(frozen=True, slots=True)
 class Listener:
     """A plugin that implements a hook.
 
     Attributes:
         plugin: which.
-        call: its implementation, which takes the hook's arguments by name; meant for :func:`guarded`.
+        call: its implementation, which takes the hook's arguments by name; meant for ``guarded``.
     """
 
     plugin: Plugin

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.guarding import Raised, guarded
 
 RunKind = Literal[
     "dataset",
@@ -92,21 +93,25 @@ class Component:
         """Import the target.
 
         Raises:
-            CxrbenchError: the module or the class is not there, or the class is not one.
+            CxrbenchError: the module or the class is not there, the module raises, or the class is none.
         """
-        module_name, _, attribute = self.target.partition(":")
-        try:
-            target = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+        target = guarded(self._imported)
+        if isinstance(target, Raised):
+            if isinstance(target.error, CxrbenchError):
+                raise target.error
             raise CxrbenchError(
                 f"The {self.kind} '{self.name}' of {self.source} cannot be loaded from {self.target} "
-                f"({error}); reinstall {self.source} or report this to its authors."
-            ) from error
+                f"({target.reason}); reinstall {self.source} or report this to its authors."
+            ) from target.error
         if not isinstance(target, type):
             raise CxrbenchError(
                 f"The {self.kind} '{self.name}' of {self.source}: {self.target} is not a class."
             )
         return target
+
+    def _imported(self) -> Any:
+        module_name, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module_name), attribute)
 
 
 class Registry:

@@ -11,8 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class _Over(BaseException):
-    """No ``Exception``, so that code which catches all of these does not go on."""
+class Over(BaseException):
+    """The time is over. No ``Exception``, so that code which catches all of these does not go on."""
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -28,13 +28,13 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         return call()
 
     def over(number: int, frame: FrameType | None) -> None:
-        raise _Over
+        raise Over
 
     before = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return call()
-    except _Over as error:
+    except Over as error:
         raise TimeoutError(f"it took longer than {seconds:g} s and was stopped") from error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -243,7 +243,9 @@ def test_a_dry_run_says_which_cell_would_fail_and_writes_nothing(broken):
     answer = run(broken, "--loss", "breaking,bce", "--dry-run")
     assert answer.exit_code == 1
     assert [r["loss"] for r in answer.json["runs"]] == ["bce"]
-    assert [r["reason"] for r in answer.json["failed"]] == ["made [wrong]"]
+    (failure,) = answer.json["failed"]
+    assert "'breaking'" in failure["reason"]
+    assert "cannot be made (ZeroDivisionError: made [wrong])" in failure["reason"]
     assert not broken.exists()
 
 

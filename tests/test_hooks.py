@@ -193,7 +193,14 @@ def test_observers_change_nothing(only, tmp_path, monkeypatch):
     assert invoke("verify", "--results", tmp_path / "watched").exit_code == 0
 
 
-@pytest.mark.parametrize("what", ["raise RuntimeError('no [disk]\\nleft')", "raise SystemExit('bye')"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "raise RuntimeError('no [disk]\\nleft')",
+        "raise SystemExit('bye')",
+        "raise type('Cancelled', (BaseException,), {})",
+    ],
+)
 def test_an_observer_that_raises_is_warned_of_once_and_the_run_goes_on(only, tmp_path, what):
     raising, noting = only(a_raising=RAISING.format(what=what), noting=NOTING)
     answer = run(tmp_path / "store", "--epochs", 3)
@@ -277,7 +284,8 @@ FAILING = {
     "exits": ("raise SystemExit('gone')", "SystemExit: gone"),
     "no_list": ("return 3", "TypeError"),
     "none": ("return None", "TypeError"),
-    "html": ("return ['<b>x</b>']", "AttributeError"),
+    "html": ("return ['<b>x</b>']", "TypeError: sections are wanted, not str"),
+    "no_exception": ("raise type('Gone', (BaseException,), {})('gone')", "Gone: gone"),
     "strange_part": (
         "return [Section('x', [object()])]",
         "made of texts, Tables and Pictures, not of object",

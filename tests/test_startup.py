@@ -65,7 +65,7 @@ def start(*arguments, **environment):
         (["tune", "--help"], "Hyperband"),
         (["latency", "--help"], "--runtimes"),
         (["predict", "--help"], "--heatmaps"),
-        (["export", "--help"], "exported-program"),
+        (["export", "--help"], "--to"),
         (["data", "preview", "--help"], "--augmentation"),
         (["verify", "--help"], "Example"),
         (["data", "audit", "--help"], "--write-exclude"),

@@ -27,11 +27,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Output:
-    """How a command answers: one JSON document or tables on stdout, everything else on stderr."""
+    """How a command answers: one JSON document or tables on stdout, everything else on stderr.
+
+    Attributes:
+        as_json: whether it answers with a JSON document.
+        debug: whether the trace of an error is shown.
+        reporter: tells of the work.
+        only_conforming: whether components that are known to fail a check are refused where they are used;
+            so of commands with :data:`nonconforming_option`, unless it is given.
+    """
 
     as_json: bool
     debug: bool
     reporter: Reporter
+    only_conforming: bool = False
 
     def document(self, value: object) -> None:
         """Print the answer as JSON, NaN as null; nothing without ``--json``."""
@@ -46,15 +55,12 @@ class Output:
             for renderable in renderables:
                 _console().print(renderable)
 
-    def components(self, *, only_conforming: bool = False) -> Plugins:
-        """The registry and plugins; a plugin that is set aside or slow is warned of.
-
-        Where ``only_conforming``, components that are known to fail a check are refused when they are used.
-        """
+    def components(self) -> Plugins:
+        """The registry and plugins; a plugin that is set aside or slow is warned of."""
         from cxrbench.plugins import installed
 
         found = installed()
-        found.registry.only_conforming = only_conforming
+        found.registry.only_conforming = self.only_conforming
         for plugin in found.plugins:
             if plugin.warning:
                 self.reporter.warn(plugin.warning)
@@ -81,14 +87,19 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 
 def common(function: F) -> F:
-    """Add the common options to a command; its function gets ``output``."""
+    """Add the common options to a command; its function gets ``output``.
+
+    It is the innermost decorator, as it takes :data:`nonconforming_option` where there is one.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings, errors and the answer.")
     @click.option("--debug", is_flag=True, help="Show the trace of an error.")
     @functools.wraps(function)
     def wrapped(*args: Any, as_json: bool, quiet: bool, debug: bool, **kwargs: Any) -> None:
-        output = Output(as_json, debug, Reporter(quiet=quiet))
+        # A command without the option shows what components are, and refuses none.
+        only_conforming = not kwargs.pop("allow_nonconforming", True)
+        output = Output(as_json, debug, Reporter(quiet=quiet), only_conforming)
         try:
             function(*args, output=output, **kwargs)
         except CxrbenchError as error:
@@ -129,8 +140,9 @@ results_option = click.option(
 nonconforming_option = click.option(
     "--allow-nonconforming",
     is_flag=True,
-    help="Use components that failed a check of 'cxrbench plugins check' too; rows say so.",
+    help="Use components that failed a check of 'cxrbench plugins check' too; what is made says so.",
 )
+"""For commands that make something with components; :func:`common` takes it."""
 
 
 device_option = click.option(

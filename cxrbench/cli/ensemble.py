@@ -88,12 +88,11 @@ def ensemble(
     thresholds: str | None,
     decision: str | None,
     min_positives: int | None,
-    allow_nonconforming: bool,
     results: Path,
     output: Output,
 ) -> None:
     """Combine runs into one, fitted on tune and judged beside the best of them, their average and greedy."""
-    registry = output.components(only_conforming=not allow_nonconforming).registry
+    registry = output.components().registry
 
     from cxrbench.options import parse_use
     from cxrbench.records import read_record

@@ -13,6 +13,7 @@ from cxrbench.cli.common import (
     complete_components,
     complete_runs,
     device_option,
+    nonconforming_option,
     results_option,
 )
 from cxrbench.cli.data_options import NAME, run_data_options
@@ -65,6 +66,7 @@ that thresholds were fitted on; those of test are only scored.
 )
 @run_data_options
 @device_option
+@nonconforming_option
 @results_option
 @common
 def explain(

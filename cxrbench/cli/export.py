@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_runs, results_option
+from cxrbench.cli.common import Output, common, complete_runs, nonconforming_option, results_option
 
 _EPILOG = """
 Example: cxrbench export nih-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d --to onnx --out deployed
@@ -34,6 +34,7 @@ inputs are prepared. It is run and compared with the network before it is put in
     metavar="DIR",
     help="Folder to write into; made where there is none.",
 )
+@nonconforming_option
 @results_option
 @common
 def export(run: str, form: str, folder: Path, results: Path, output: Output) -> None:
@@ -41,8 +42,10 @@ def export(run: str, form: str, folder: Path, results: Path, output: Output) -> 
     registry = output.components().registry
 
     from cxrbench.export.exporting import export_run
+    from cxrbench.report.tables import marks
     from cxrbench.store import Store
 
     exported = export_run(Store(results, output.reporter, create=False), registry, run, form, folder)
     output.document(exported.document())
-    output.show(*map(str, exported.files), f"largest difference of a logit: {exported.max_abs_logit:.2g}")
+    gap = f"largest difference of a logit: {exported.max_abs_logit:.2g}"
+    output.show(*map(str, exported.files), gap, *marks(exported.nonconforming))

@@ -36,7 +36,7 @@ class DeferredCommand(click.Command):
     ) -> click.Context:
         """The command's own context: what follows is its own affair."""
         # Not at the top: help needs no plugin.
-        from cxrbench.plugins import Raised, guarded
+        from cxrbench.guarding import Raised, guarded
 
         found = guarded(self._command)
         if not isinstance(found, Raised):

@@ -13,6 +13,7 @@ from cxrbench.cli.common import (
     complete_components,
     complete_runs,
     device_option,
+    nonconforming_option,
     results_option,
 )
 from cxrbench.cli.data_options import run_data_options
@@ -70,6 +71,7 @@ fp32 by more than --gate allows is reported and never ranked.
 @click.option("--threads", type=click.IntRange(1), help="Of the processor.  [default: as torch finds]")
 @run_data_options
 @device_option
+@nonconforming_option
 @results_option
 @common
 def latency(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_components, formats_option, results_option
+from cxrbench.cli.common import (
+    Output,
+    common,
+    complete_components,
+    formats_option,
+    nonconforming_option,
+    results_option,
+)
 from cxrbench.cli.data_options import NAME
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ def _file(form: str) -> Path:
     help="Also work out this metric of every run, to be shown or sorted by; may be repeated.",
 )
 @click.option("--passport", metavar="ID", help="Only the test set with this passport.")
+@nonconforming_option
 @results_option
 @common
 def leaderboard(

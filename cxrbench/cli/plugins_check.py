@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 _EPILOG = """
 Example: cxrbench plugins check my-plugin
 
-NAME is a plugin or its package, or one component as KIND/NAME[:key=value,…], such as
-thresholds/dynamic:low_f1=0.2; without it all installed plugins are checked. Each is checked in a process of
-its own, so that one that hangs or crashes is told as such. What a component fails is remembered, and
-'cxrbench run' then refuses it but for --allow-nonconforming. The exit code is 1 where a check fails or no
-component could be checked.
+NAME is a plugin, one of its commands or its package, or one component as KIND/NAME[:key=value,…], such as
+thresholds/dynamic:low_f1=0.2; without it all installed plugins are checked: their components, the hooks that
+hear of runs, which are called with what small runs tell (so what they send elsewhere is sent), and their
+commands. Each is checked in a process of its own, so that one that hangs or crashes is told as such. What a
+component fails is remembered, and commands then refuse it but for --allow-nonconforming. The exit code is 1
+where a check fails or no component could be checked.
 """
 
 
@@ -72,45 +73,60 @@ def check(name: str | None, data_root: Path | None, seconds: float, output: Outp
 
 def _of_component(name: str, output: Output) -> tuple[Checked, Request]:
     """One component, wherever it comes from."""
-    from cxrbench.commands import package_of
+    from cxrbench.commands import GROUP, package_of
     from cxrbench.conformance.session import Checked, Request
     from cxrbench.options import parse_use
 
     kind, _, text = name.partition("/")
     use = parse_use("KIND/NAME", text)
     component = output.components().registry.find(kind, use.name)  # type: ignore[arg-type]
-    points = [point for point in _points() if package_of(point) == component.source]
+    points = [p for p in _points() if p.group != GROUP and package_of(p) == component.source]
     asked = {"kind": kind, "name": use.name, "options": use.options}
     return Checked(name, component.source), Request(points, [asked])
 
 
 def _of_plugins(name: str | None) -> list[tuple[Checked, Request]]:
-    """The installed plugins, or those of that name; none is imported here.
+    """The installed plugins, or those of that name, with commands of their package; none is imported here.
+
+    A package that has commands alone goes by its own name.
 
     Raises:
         UsageError: there is none of that name.
     """
-    from cxrbench.commands import package_of
+    from cxrbench.commands import GROUP, package_of
     from cxrbench.conformance.session import Checked, Request
     from cxrbench.errors import UsageError, did_you_mean
 
     points = _points()
-    names = {point: {point.name, *([point.dist.name] if point.dist else [])} for point in points}
+    found: list[tuple[Checked, list[EntryPoint]]] = [
+        (Checked(point.name, package_of(point)), [point]) for point in points if point.group != GROUP
+    ]
+    for point in points:
+        if point.group == GROUP:
+            package = package_of(point)
+            own = next((own for told, own in found if told.distribution == package), None)
+            if own is None:
+                own = []
+                found.append((Checked(point.dist.name if point.dist else point.name, package), own))
+            own.append(point)
+    known = [
+        {told.name, *(p.name for p in own), *(p.dist.name for p in own if p.dist)} for told, own in found
+    ]
     if name is not None:
-        points = [point for point in points if name in names[point]]
-        if not points:
-            installed = sorted(set().union(*names.values()))
+        chosen = [each for each, names in zip(found, known, strict=True) if name in names]
+        if not chosen:
+            installed = sorted(set().union(*known))
             hint = did_you_mean(name, installed) if installed else "none is installed."
             raise UsageError(f"There is no plugin '{name}'; {hint}")
-    return [(Checked(point.name, package_of(point)), Request([point], None)) for point in points]
+        found = chosen
+    return [(told, Request(own, None)) for told, own in found]
 
 
 def _points() -> list[EntryPoint]:
-    """Entry points of plugins, those for another version of cxrbench too, but not of commands."""
-    from cxrbench.commands import GROUP, installed_points
+    """Entry points of plugins and of their commands, those for another version of cxrbench too."""
+    from cxrbench.commands import installed_points
 
-    found = [point for point in installed_points() if point.group != GROUP]
-    return sorted(found, key=lambda point: (point.name, point.value))
+    return sorted(installed_points(), key=lambda point: (point.name, point.value))
 
 
 def _show(told: Checked, output: Output) -> None:

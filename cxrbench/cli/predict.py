@@ -13,6 +13,7 @@ from cxrbench.cli.common import (
     complete_components,
     complete_runs,
     device_option,
+    nonconforming_option,
     results_option,
 )
 from cxrbench.cli.data_options import NAME
@@ -62,6 +63,7 @@ not stop the others; the exit code is 1 then. Names of patients are never part o
 @click.option("--sex", type=click.Choice(["M", "F"]), help="Of patients whose sex is told nowhere else.")
 @click.option("--view", type=click.Choice(["PA", "AP"]), help="Of images whose view is told nowhere else.")
 @device_option
+@nonconforming_option
 @results_option
 @common
 def predict(
@@ -103,6 +105,7 @@ def predict(
         output.reporter.say(f"{others:,} other files in the folders are left alone")
     registry = output.components().registry
 
+    from cxrbench.conformance.marks import nonconforming
     from cxrbench.files import write_json, write_text
     from cxrbench.options import make, parse_use
     from cxrbench.predicting.heatmaps import Heatmaps
@@ -117,7 +120,9 @@ def predict(
         output.reporter.warn(f"{strangers:,} rows of {patients} are of none of the files")
     drawn = None
     if heatmaps is not None:
-        drawn = Heatmaps(heatmaps, make(parse_use("--explainer", explainer), "explainer", registry), layer)
+        use = parse_use("--explainer", explainer)
+        marks = nonconforming(registry, explainer=use)
+        drawn = Heatmaps(heatmaps, make(use, "explainer", registry), layer, tuple(marks))
     predictor = Predictor.of(
         Store(results, output.reporter, create=False),
         registry,

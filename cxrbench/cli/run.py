@@ -139,7 +139,6 @@ def run(
     full_size: bool,
     runtimes: str | None,
     dry_run: bool,
-    allow_nonconforming: bool,
     results: Path,
     output: Output,
     **axes: tuple[str, ...],
@@ -148,7 +147,7 @@ def run(
 
     A data set recommends settings that suit it; what you give comes first.
     """
-    registry = output.components(only_conforming=not allow_nonconforming).registry
+    registry = output.components().registry
 
     from cxrbench.grid import cells, different, parse_axis, roots_of
     from cxrbench.recipes.suite import runs_of

@@ -124,13 +124,12 @@ def score(
     prefix: str | None,
     classes: str | None,
     rows_as_ids: bool,
-    allow_nonconforming: bool,
     results: Path,
     output: Output,
     **allowed: bool,
 ) -> None:
     """Judge predictions from anywhere as those of a run: calibrate, fit thresholds, evaluate."""
-    registry = output.components(only_conforming=not allow_nonconforming).registry
+    registry = output.components().registry
 
     from cxrbench.cli.cells import do_cells
     from cxrbench.grid import parse_axis

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_recipes, device_option, results_option
+from cxrbench.cli.common import (
+    Output,
+    common,
+    complete_recipes,
+    device_option,
+    nonconforming_option,
+    results_option,
+)
 from cxrbench.cli.data_options import data_options
 
 if TYPE_CHECKING:
@@ -43,6 +50,7 @@ What is found is under tuning/NAME in --results: best.toml (for cxrbench run --c
     help="Option of a component, the training or the run, for all trials.",
 )
 @device_option
+@nonconforming_option
 @results_option
 @common
 def tune(

@@ -1,7 +1,7 @@
 """Plugins checked in processes of their own: one that hangs is stopped, one that crashes is told as such.
 
-A process goes through a plugin and its components. Where it hangs or ends within a check, that check failed,
-the component's others are not made, and another process goes on with the next component.
+A process goes through the parts of a plugin: its components, hooks and commands. Where it hangs or ends
+within a check, that check failed, the part's others are not made, and another process goes on with the next.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from cxrbench.conformance.verdicts import remember
 from cxrbench.errors import CxrbenchError, sentence
-from cxrbench.registry import Component
+from cxrbench.registry import KINDS, Component
 
 SECONDS = 10.0
 """How long a check may take."""
@@ -47,7 +47,7 @@ class Outcome:
     """What became of one check.
 
     Attributes:
-        of: ``plugin``, or ``KIND/NAME`` of a component.
+        of: ``plugin``, or a part of it: ``KIND/NAME`` of a component, ``hook/NAME``, ``command/NAME``.
         check: its name.
         advice: what is right, in a sentence.
         outcome: ``not made`` where it needs what was not given.
@@ -86,7 +86,7 @@ class Checked:
     @property
     def conforms(self) -> bool:
         """Whether no check failed, and of the components, where there are any, some could be checked."""
-        of_components = [each.outcome for each in self.outcomes if each.of != _PLUGIN]
+        of_components = [o.outcome for o in self.outcomes if o.of.partition("/")[0] in KINDS]
         return not self.count("failed") and ("passed" in of_components or not of_components)
 
 
@@ -95,8 +95,8 @@ class Request:
     """What is to be checked.
 
     Attributes:
-        points: the plugin's entry points; none for components of cxrbench itself.
-        uses: components; None for all of the plugin.
+        points: the plugin's entry points, its commands' too; none for components of cxrbench itself.
+        uses: components; None for all parts of the plugin.
         root: folder of a data set's files.
         seconds: how long a check may take.
     """
@@ -106,11 +106,17 @@ class Request:
     root: Path | None = None
     seconds: float = SECONDS
 
-    def text(self) -> str:
-        """As :mod:`cxrbench.conformance.process` reads it."""
+    def text(self, only: Sequence[str] | None, scratch: str) -> str:
+        """As :mod:`cxrbench.conformance.process` reads it.
+
+        Args:
+            only: parts that are still to be checked; None for all.
+            scratch: a folder to work in.
+        """
         points = [[point.group, point.name, point.value] for point in self.points]
-        root = None if self.root is None else str(self.root)
-        return json.dumps({"points": points, "uses": self.uses, "root": root})
+        root = None if self.root is None else str(self.root.absolute())
+        told = {"points": points, "uses": self.uses, "root": root, "only": only, "scratch": scratch}
+        return json.dumps(told)
 
 
 def check(request: Request, told: Callable[[Outcome], None], warn: Callable[[str], None]) -> list[Outcome]:
@@ -130,42 +136,42 @@ def check(request: Request, told: Callable[[Outcome], None], warn: Callable[[str
         outcomes.append(outcome)
         told(outcome)
 
-    components, left = _in_one_process(request, add)
+    parts, left = _in_one_process(request, None, add)
     while left:
         # The plugin is loaded again, and that is not told again.
         _, left = _in_one_process(
-            replace(request, uses=left), lambda outcome: None if outcome.of == _PLUGIN else add(outcome)
+            request, left, lambda outcome: None if outcome.of == _PLUGIN else add(outcome)
         )
     try:
-        _keep(components, outcomes)
+        _keep(parts, outcomes)
     except OSError as error:
         warn(f"What was found is not remembered: {sentence(error)}")
     return outcomes
 
 
-def _keep(components: Uses, outcomes: Sequence[Outcome]) -> None:
-    for each in components:
-        of_it = [outcome for outcome in outcomes if outcome.of == _of(each)]
-        if not any(outcome.outcome == "not made" for outcome in of_it):
-            component = Component(**{name: each[name] for name in each if name != "options"})
+def _keep(parts: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> None:
+    for part in parts:
+        of_it = [outcome for outcome in outcomes if outcome.of == part["of"]]
+        if "component" in part and not any(outcome.outcome == "not made" for outcome in of_it):
             failed = [outcome.check for outcome in of_it if outcome.outcome == "failed"]
-            remember(component, each["options"], failed)
+            remember(Component(**part["component"]), part["options"], failed)
 
 
-def _of(component: Mapping[str, Any]) -> str:
-    return f"{component['kind']}/{component['name']}"
-
-
-def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[Uses, Uses]:
+def _in_one_process(
+    request: Request, only: Sequence[str] | None, add: Callable[[Outcome], None]
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
     """Go through a plugin until the process ends, by itself or not.
 
     Returns:
-        The components, and those that are still to be checked.
+        The parts as the process tells of them, and the names of those that are still to be checked.
     """
-    components: Uses = ()
+    parts: Sequence[Mapping[str, Any]] = ()
     step: dict[str, Any] = {}
     long, begun = False, 0.0
-    with _started(request) as (lines, ended):
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+        _started(request.text(only, scratch)) as (lines, ended),
+    ):
         while True:
             allowed = request.seconds * (LONGER if long else 1) if step else _STARTING
             try:
@@ -176,8 +182,8 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
             if not event:
                 seen, trace = ended()
                 break
-            if "components" in event:
-                components = event["components"]
+            if "parts" in event:
+                parts = event["parts"]
             elif "begin" in event:
                 step = event["begin"]
                 long, begun = step.pop("long"), time.perf_counter()
@@ -185,24 +191,25 @@ def _in_one_process(request: Request, add: Callable[[Outcome], None]) -> tuple[U
                 add(Outcome(**step, **event["end"]))
                 step = {}
             else:
-                return components, ()
+                return parts, ()
     if not step:
         raise CxrbenchError(f"Checks in a process of their own came to nothing: {seen} {trace}".strip())
     seconds = round(time.perf_counter() - begun, 3)
     add(Outcome(**step, outcome="failed", seen=seen, trace=trace, seconds=seconds))
-    names = [_of(each) for each in components]
-    return components, components[names.index(step["of"]) + 1 :] if step["of"] in names else ()
+    names = [part["of"] for part in parts]
+    behind = names[names.index(step["of"]) + 1 :] if step["of"] in names else ()
+    return parts, [name for name in behind if only is None or name in only]
 
 
 @contextlib.contextmanager
-def _started(request: Request) -> Iterator[tuple[queue.Queue[str], Callable[[], tuple[str, str]]]]:
+def _started(request: str) -> Iterator[tuple[queue.Queue[str], Callable[[], tuple[str, str]]]]:
     """A process at work: its lines, behind them an empty one; how it ended, and what it said at last."""
     # A session of its own, so that whatever it starts ends with it. Without the folder that one works in,
     # whose files would hide modules of the same name; and with assertions, which checks are made of.
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "cxrbench.conformance.process", request.text()],
+            [sys.executable, "-P", "-m", "cxrbench.conformance.process", request],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -48,12 +48,17 @@ def remember(component: Component, options: Mapping[str, Any], failed: Sequence[
     """
     if component.source == _OWN:
         return
-    kept = [e for e in _read(component.source) if not (_is_of(e, component) and e["options"] == options)]
+    # Not at the top: whoever asks what failed writes nothing.
+    import filelock
+
     known = component.kind, component.name, component.version, dict(options), list(failed)
     entry = dict(zip(_ENTRY, known, strict=True))
     path = _path(component.source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"source": component.source, "components": [*kept, entry]})
+    # Another check of the same package reads and writes the same file.
+    with filelock.FileLock(path.with_suffix(".lock")):
+        kept = [e for e in _read(component.source) if not (_is_of(e, component) and e["options"] == options)]
+        write_json(path, {"source": component.source, "components": [*kept, entry]})
 
 
 def told(component: Component, failed: Iterable[str]) -> str:

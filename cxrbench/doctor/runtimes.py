@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from cxrbench.doctor.check import Check
+from cxrbench.guarding import Raised, guarded
 from cxrbench.interfaces import DeviceType
 from cxrbench.latency.choice import ask
 from cxrbench.options import parse_use
-from cxrbench.plugins import Raised, guarded
 from cxrbench.registry import Registry
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.errors import CxrbenchError
 from cxrbench.export.formats import FORMATS, Format
 from cxrbench.export.metadata import metadata_of
@@ -43,6 +44,7 @@ class Exported:
         files: what was written, the network's file first and the card last.
         max_abs_logit: the largest difference of a logit between the file and the network.
         metadata: what the file carries.
+        nonconforming: a clause on each component that failed a check, when the run was made or since.
     """
 
     run_id: str
@@ -50,6 +52,7 @@ class Exported:
     files: tuple[Path, ...]
     max_abs_logit: float
     metadata: dict[str, Any]
+    nonconforming: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -60,6 +63,7 @@ class Exported:
             "files": [str(each) for each in self.files],
             "check": {"batch_sizes": list(_BATCHES), "max_abs_logit": self.max_abs_logit},
             "metadata": self.metadata,
+            "nonconforming": list(self.nonconforming),
         }
 
 
@@ -86,6 +90,8 @@ def export_run(store: Store, registry: Registry, run: str, form: str, folder: Pa
     if why := chosen.missing():
         raise CxrbenchError(f"A network cannot be exported to {form} here: {why}.")
     metadata = metadata_of(trained, deployed(store, registry, trained.record, trained.task))
+    since = nonconforming(registry, trained.spec)
+    marks = tuple(dict.fromkeys([*trained.record.get("nonconforming", ()), *since]))
     device = torch.device(chosen.device)
     network = trained.network().requires_grad_(False).to(device)
     batches = [[each.to(device) for each in _examples(trained, size)] for size in _BATCHES]
@@ -99,9 +105,10 @@ def export_run(store: Store, registry: Registry, run: str, form: str, folder: Pa
         # The network's file before what lies beside it.
         written = sorted(Path(name).iterdir(), key=lambda each: (each != path, each.name))
         told = [CardFile(each.name, each.stat().st_size, sha256(each)) for each in written]
-        write_text(Path(name) / CARD, model_card(trained.record, metadata, form, told, gap))
+        record = {**trained.record, "nonconforming": marks}
+        write_text(Path(name) / CARD, model_card(record, metadata, form, told, gap))
         files = tuple(each.replace(folder / each.name) for each in (*written, Path(name) / CARD))
-    return Exported(trained.run_id, form, files, gap, metadata)
+    return Exported(trained.run_id, form, files, gap, metadata, marks)
 
 
 def _examples(trained: Trained, size: int) -> list[Tensor]:

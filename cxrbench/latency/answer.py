@@ -64,6 +64,7 @@ class Answer:
             "peak_memory_mb": _peak(told) if told else None,
             "gate": _gate(told["gate"]) if told else None,
             "proved_precision": told["proved_precision"] if told else None,
+            "nonconforming": self.record.nonconforming if self.record else [],
             "skipped": self.skipped or None,
             "unsupported_percentiles": [p for p in PERCENTILES if told and not found[p]["supported"]],
             "host": described(told["host"], self.device) if told else None,

@@ -8,9 +8,9 @@ from functools import partial
 from typing import get_args
 
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.guarding import Raised, guarded
 from cxrbench.interfaces import DeviceType, NumberFormat, Runtime
-from cxrbench.options import Use, make, parse_uses
-from cxrbench.plugins import Raised, guarded
+from cxrbench.options import Use, failed_and_refused, make, parse_uses
 from cxrbench.registry import Registry
 
 AUTO = "auto"
@@ -64,7 +64,7 @@ def choices(text: str, precisions: Sequence[str], device: DeviceType, registry: 
                 raise CxrbenchError(f"The runtime '{use}' cannot run here: {why}.")
         else:
             # One that nobody named must not keep the others from being measured.
-            asked = guarded(partial(ask, use, device, registry))
+            asked = guarded(partial(_ask_unnamed, use, device, registry))
             why, has = (f"it raises {asked.reason}", ()) if isinstance(asked, Raised) else asked
         for precision in formats:
             lacks = "" if precision in has else f"it has no {precision} on {device} ({', '.join(has)})"
@@ -83,6 +83,14 @@ def ask(use: Use, device: DeviceType, registry: Registry) -> tuple[str, Sequence
     runtime: Runtime = make(use, "runtime", registry)
     why = runtime.unavailable(device)
     return why, () if why else runtime.precisions(device)
+
+
+def _ask_unnamed(use: Use, device: DeviceType, registry: Registry) -> tuple[str, Sequence[NumberFormat]]:
+    """As :func:`ask`; one that is known to fail is a reason too."""
+    failed = failed_and_refused(registry.find("runtime", use.name), registry)
+    if failed:
+        return f"it failed {', '.join(failed)} when last checked (see --allow-nonconforming)", ()
+    return ask(use, device, registry)
 
 
 def _require_some(found: Sequence[Choice], named: Sequence[Use], device: DeviceType) -> None:

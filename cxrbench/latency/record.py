@@ -51,6 +51,11 @@ class Record:
         """Whether it passed the gate, and so may be ranked."""
         return bool(self.told["gate"]["passed"])
 
+    @property
+    def nonconforming(self) -> list[str]:
+        """A clause on each component that failed a check when it was measured; an older record has none."""
+        return list(self.told.get("nonconforming", ()))
+
     def percentile(self, percent: int) -> dict[str, Any]:
         """See :class:`cxrbench.latency.percentiles.Percentile`."""
         found = self.told["latency"]["percentiles"]

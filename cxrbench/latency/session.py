@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from cxrbench.comparing.stored import StoredRun
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.interfaces import DeviceType
@@ -99,6 +100,7 @@ class Session:
                     "batch_size": row.batch_size,
                     "image_size": row.image_size,
                     "device": self.device,
+                    "nonconforming": self._nonconforming(row),
                     **told,
                     "gate": compared.record(),
                 },
@@ -118,15 +120,20 @@ class Session:
             "host": machine.host(),
             "versions": machine.versions(),
         }
+        marks = self._nonconforming(row)
         found = record.records_of(self.workflow.store, self.trained.training)
         return next(
             (
                 each
                 for each in reversed(list(found))
-                if all(each.told.get(name) == value for name, value in here.items())
+                if each.nonconforming == marks
+                and all(each.told.get(name) == value for name, value in here.items())
             ),
             None,
         )
+
+    def _nonconforming(self, row: Row) -> list[str]:
+        return nonconforming(self.workflow.registry, self.trained.spec, runtime=row.runtime)
 
     def _run(self, row: Row, folder: Path) -> dict[str, Any]:
         """What a fresh process finds of a row."""
@@ -150,7 +157,9 @@ class Session:
             # Otherwise building would be as fast as what happened to be compiled before.
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
-        command = [sys.executable, "-m", "cxrbench.latency.process", str(folder)]
+        # Without the folder that one works in, unless this process has it in its path too: its files would
+        # hide modules of the same name.
+        command = [sys.executable, "-P", "-m", "cxrbench.latency.process", str(folder)]
         with (folder / "stderr").open("w", encoding="utf-8") as errors:
             done = subprocess.run(
                 command, env=environment, stdout=errors, stderr=subprocess.STDOUT, check=False

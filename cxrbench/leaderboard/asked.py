@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cxrbench.comparing.stored import StoredRun
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.evaluation.asked import estimate_asked, figure_name
 from cxrbench.files import read_json, write_json
@@ -39,11 +40,13 @@ class Asked:
         column: what it is on a leaderboard.
         keyed: name, version and options, as keys have them.
         metric: the component.
+        nonconforming: a clause on it, where it failed a check.
     """
 
     column: Column
     keyed: Mapping[str, Any]
     metric: Metric
+    nonconforming: tuple[str, ...] = ()
 
 
 def asked_for(texts: Iterable[str], registry: Registry) -> tuple[Asked, ...]:
@@ -61,7 +64,8 @@ def asked_for(texts: Iterable[str], registry: Registry) -> tuple[Asked, ...]:
             raise UsageError(f"'{name}' is a figure that every run has; name it in --columns.")
         metric: Metric = make(use, "metric", registry)
         column = Column(name, name, smaller=not metric.higher_is_better)
-        found[name] = Asked(column, keyed(use, "metric", registry), metric)
+        marks = tuple(nonconforming(registry, metric=use))
+        found[name] = Asked(column, keyed(use, "metric", registry), metric, marks)
     return tuple(found.values())
 
 

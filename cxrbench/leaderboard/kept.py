@@ -45,7 +45,8 @@ def boards_in(store: Store, sort: str, asked: Sequence[Asked] = ()) -> tuple[Boa
         asked: metrics that are worked out beside those of every run, where that was not done before.
     """
     names = store.run_names()
-    more = [dict(each.keyed) for each in asked]
+    marks = [clause for each in asked for clause in each.nonconforming]
+    more = [*(dict(each.keyed) for each in asked), *marks]
     made_from = digest([VERSION, __version__, names, _measured(store), *([more] if more else [])])
     # A metric's name may have a slash in it.
     label = "-".join([sort.replace("/", "_"), *([digest(more)[:8]] if more else [])])
@@ -76,8 +77,12 @@ def boards_in(store: Store, sort: str, asked: Sequence[Asked] = ()) -> tuple[Boa
         entries = [with_asked(entry, figures_of(store, entry.record, asked)) for entry in entries]
     by_id = {record["run_id"]: record for record in records}
     boards = tuple(
-        replace(fast.noted_on(board), errors=errors_of(store, board, by_id))
-        for board in boards_of(entries, sort, columns)
+        replace(
+            board,
+            notes=(*board.notes, *(f"Not conforming: {clause}." for clause in marks)),
+            errors=errors_of(store, board, by_id),
+        )
+        for board in map(fast.noted_on, boards_of(entries, sort, columns))
     )
     if len(entries) == len(names):
         # A run whose record is damaged was warned of, and is to be warned of again.

@@ -65,6 +65,8 @@ def latencies(store: Store, records: Sequence[Mapping[str, Any]]) -> Latencies:
         f"Latency: p50 of one image in the network alone, on {described(told['host'], chosen[1])}, by the "
         f"fastest measured engine of each run that passes the gate ({runtimes})."
     )
+    marks = dict.fromkeys(clause for each in found.values() for clause in each.nonconforming)
+    note += "".join(f" Not conforming: {clause}." for clause in marks)
     return Latencies(
         {
             run: {COLUMNS[0]: _p50(each), COLUMNS[1]: each.percentile(99)["value"]}

@@ -81,12 +81,14 @@ class Predicted:
         behind: its calibration, thresholds and rule.
         images: those that could be read.
         failed: the others.
+        nonconforming: a clause on each component that failed a check.
     """
 
     trained: Trained
     behind: Deployed
     images: tuple[PredictedImage, ...]
     failed: tuple[Failed, ...]
+    nonconforming: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ class Predicted:
             "images": [_image(each) for each in self.images],
             "failed": [{"file": str(each.path), "why": each.why} for each in self.failed],
             "notes": list(self.notes),
+            "nonconforming": list(self.nonconforming),
         }
 
     def as_csv(self) -> str:

@@ -40,11 +40,13 @@ class Heatmaps:
         folder: where they are written; made where there is none.
         explainer: makes them.
         layer: of the network; None for the one that it names, or its last.
+        nonconforming: a clause on the explainer, where it failed a check.
     """
 
     folder: Path
     explainer: Explainer
     layer: str | None = None
+    nonconforming: tuple[str, ...] = ()
 
     def of(self, trained: Trained, network: nn.Module, device: torch.device) -> Drawer:
         """What draws them for a network, which is in evaluation mode on ``device``.

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.data import patient_vectors
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.options import make
@@ -51,6 +52,7 @@ class Predictor:
         patients: where patient data come from.
         device: where the network is computed.
         heatmaps: where they are asked for.
+        nonconforming: a clause on each component that failed a check.
     """
 
     trained: Trained
@@ -59,6 +61,7 @@ class Predictor:
     patients: Patients
     device: torch.device
     heatmaps: Heatmaps | None = None
+    nonconforming: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -96,6 +99,7 @@ class Predictor:
             patients,
             device,
             heatmaps,
+            (*nonconforming(registry, trained.spec), *(heatmaps.nonconforming if heatmaps else ())),
         )
 
     def predict(self, files: Sequence[Path], reporter: Reporter) -> Predicted:
@@ -125,7 +129,7 @@ class Predictor:
                 advance(len(read), f"{len(failed)} failed" if failed else "")
         order = {path: place for place, path in enumerate(files)}
         failed.sort(key=lambda each: order[each.path])
-        return Predicted(self.trained, self.behind, tuple(images), tuple(failed))
+        return Predicted(self.trained, self.behind, tuple(images), tuple(failed), self.nonconforming)
 
     @cached_property
     def _network(self) -> nn.Module:

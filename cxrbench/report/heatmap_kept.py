@@ -73,6 +73,7 @@ def keep_heatmaps(store: Store, explanation: Explanation) -> None:
             "pictures": pictures,
             "localisation": None if run.localisation is None else localisation_section(run, name),
             "sanity": sanity_sentence(run),
+            "nonconforming": run.nonconforming,
         }
         write_json(folder / "record.json", jsonable(told))
 
@@ -101,7 +102,12 @@ def kept_heatmaps(store: Store, record: Mapping[str, Any]) -> dict[str, Any] | N
                 {**{name: each[name] for name in _TOLD_OF}, "image": _image(path.parent, each)}
                 for each in told["pictures"]
             ]
-            kept = {**{name: told[name] for name in _TOLD}, "pictures": pictures}
+            kept = {
+                **{name: told[name] for name in _TOLD},
+                # What an older cxrbench kept has no marks.
+                "nonconforming": told.get("nonconforming", ()),
+                "pictures": pictures,
+            }
         else:
             store.reporter.warn(f"{path} was written by a newer cxrbench; update cxrbench to read it.")
     except (OSError, ValueError, KeyError, TypeError):

@@ -65,6 +65,7 @@ def write_heatmaps(folder: Path, explanation: Explanation) -> list[Path]:
             for picture, content in sheets.values()
         ],
         sanity=[(name, sanity_sentence(run)) for run, name in zip(explanation.runs, names, strict=True)],
+        nonconforming=list(dict.fromkeys(clause for run in explanation.runs for clause in run.nonconforming)),
         scores=explanation.scores.assign(
             called=lambda table: table["called"].map({True: "called", False: ""}).fillna("")
         ).to_dict("records"),

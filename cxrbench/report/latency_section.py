@@ -53,4 +53,5 @@ def _row(record: Record) -> dict[str, Any]:
         "auc": gate["delta_auc"],
         "flips": gate["flips"],
         "gate": "passed" if record.passed else f"failed: {'; '.join(gate['reasons'])}",
+        "nonconforming": record.nonconforming,
     }

@@ -11,7 +11,7 @@ from cxrbench.latency.answer import Answer, eager_p50, knees, ranked
 from cxrbench.latency.percentiles import PERCENTILES
 from cxrbench.latency.record import described
 from cxrbench.latency.split import STAGES
-from cxrbench.report.tables import heading, plain_table
+from cxrbench.report.tables import heading, marks, plain_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,6 +41,7 @@ def _measured(answers: Sequence[Answer]) -> list[RenderableType]:
             shown += [Text(), _splits(passed)]
     if failed:
         shown += [Text(), Text("Not ranked, since they fail the gate:", style="bold"), _gates(failed)]
+    shown += marks(clause for each in answers if each.record for clause in each.record.nonconforming)
     if skipped:
         reasons = dict.fromkeys(
             f"{each.row.runtime} {each.row.precision}: {each.skipped}" for each in skipped

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cxrbench.localisation.scoring import ALL, FIXED_CUTOFF, LEAST
 from cxrbench.localisation.table import CEILING, CONTROLS, NETWORK, Localisation
 from cxrbench.report.page.page import fixed
+from cxrbench.report.tables import marks
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +49,7 @@ def localisation_tables(explanation: Explanation) -> list[RenderableType]:
                 _sentence(run.localisation),
                 cutoff_sentence(run.localisation),
             ]
-        tables += [sanity_sentence(run)]
+        tables += [sanity_sentence(run), *marks(run.nonconforming)]
     return tables
 
 

@@ -8,8 +8,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxrbench.guarding import Raised
 from cxrbench.hearing import answers
-from cxrbench.plugins import Raised
 from cxrbench.report.page.page import DASH, data_uri
 from cxrbench.sections import Picture, Section, Table
 
@@ -26,7 +26,7 @@ def plugin_sections(store: Store, record: Mapping[str, Any]) -> list[dict[str, A
     """
     heard = answers(
         "report_sections",
-        _sections,
+        shown_sections,
         store.reporter,
         store.root / "failures",
         run_id=record["run_id"],
@@ -43,10 +43,19 @@ def plugin_sections(store: Store, record: Mapping[str, Any]) -> list[dict[str, A
     return shown
 
 
-def _sections(given: Sequence[Section]) -> list[dict[str, Any]]:
+def shown_sections(given: Sequence[Section]) -> list[dict[str, Any]]:
+    """What a plugin gives, as the template shows it.
+
+    Raises:
+        TypeError: there is something else among it than Sections of texts, Tables and Pictures.
+    """
+    sections = list(given)
+    for section in sections:
+        if not isinstance(section, Section):
+            raise TypeError(f"sections are wanted, not {type(section).__name__}")
     return [
         {"title": str(section.title), "failed": "", "parts": [_part(part) for part in section.parts]}
-        for section in given
+        for section in sections
     ]
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cxrbench.predicting.answer import OfFinding, Predicted, PredictedImage
 from cxrbench.report.sheet import number, printable
-from cxrbench.report.tables import heading, plain_table
+from cxrbench.report.tables import heading, marks, plain_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,6 +35,7 @@ def prediction_tables(predicted: Predicted) -> list[RenderableType]:
         body,
         *left,
         *(Text(printable(note)) for note in predicted.notes),
+        *marks(predicted.nonconforming),
         *(Text(f"failed: {each}") for each in failures[:_MOST]),
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.report.tables import heading, plain_table
+from cxrbench.report.tables import heading, marks, plain_table
 from cxrbench.tuning.search import shown
 from cxrbench.tuning.trials import best_of
 
@@ -45,6 +45,7 @@ def search_table(trials: Sequence[Trial], plan: Plan, folder: Path) -> list[Rend
         for trial in trials
         if trial.state == "failed"
     ]
+    lines += marks(clause for trial in trials for clause in trial.facts.get("nonconforming", ()))
     if best_of(trials, plan.metric):
         lines.append(f"best:   {folder / 'best.toml'} (cxrbench run --config trains nothing anew)")
     lines.append(f"trials: {folder / 'trials.csv'}, history.png, curves.png, values.png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -234,6 +234,11 @@ def heading(text: str) -> Text:
     return Text(text, style="bold")
 
 
+def marks(clauses: Iterable[str]) -> list[Text]:
+    """Lines on components that failed a check (:mod:`cxrbench.conformance.marks`), each once."""
+    return [Text(f"NOT CONFORMING: {clause}") for clause in dict.fromkeys(clauses)]
+
+
 def _caption(record: Mapping[str, Any]) -> str:
     passport = record["passport"]
     shared = {pair: count for pair, count in passport["shared_patients"].items() if count}
@@ -314,8 +319,7 @@ def _said(record: Mapping[str, Any]) -> list[RenderableType]:
             f"F1 at the thresholds: {tune} on {record['tune']}, where they were fitted, {test} on test."
         )
     lines += [f"NOT SOUND ({found['check']}): {found['reason']}" for found in record.get("sanity", ())]
-    lines += [f"NOT CONFORMING: {clause}" for clause in record.get("nonconforming", ())]
-    return [Text(line) for line in lines]
+    return [*map(Text, lines), *marks(record.get("nonconforming", ()))]
 
 
 def _shift(record: Mapping[str, Any]) -> list[RenderableType]:

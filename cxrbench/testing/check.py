@@ -55,7 +55,7 @@ class Check:
     @property
     def advice(self) -> str:
         """What is right, in one sentence."""
-        return " ".join((inspect.getdoc(self.function) or "").split())
+        return advice_of(self.function)
 
     def __str__(self) -> str:
         """The name, for test ids."""
@@ -76,6 +76,11 @@ class Check:
             raise AssertionError(
                 f"The {component.kind} '{component.name}' fails {self.name}: {error} {self.advice}"
             ) from error
+
+
+def advice_of(function: Callable[..., object]) -> str:
+    """What is right, as the docstring of a check says."""
+    return " ".join((inspect.getdoc(function) or "").split())
 
 
 def require(holds: object, seen: str) -> None:

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.errors import CallEnd, CxrbenchError, UsageError
 from cxrbench.specs import TrainingSpec
 from cxrbench.training.batches import Rows, SeededOrder, loader
 
@@ -147,7 +147,7 @@ class Processes:
         """A block that all run in step; only its end, or divergence, leaves them so.
 
         Raises:
-            SystemExit: in process 0 of several, what broke off is said, and the whole call ends: no other
+            CallEnd: in process 0 of several, what broke off is said, and the whole call ends: no other
                 training could begin.
         """
         self.in_step = self.count == 1
@@ -165,7 +165,7 @@ class Processes:
                 "finished epoch.",
                 file=sys.stderr,
             )
-            raise SystemExit(1) from error
+            raise CallEnd(1) from error
         self.in_step = True
 
     def summon(self, invitation: object) -> None:

@@ -35,7 +35,7 @@ def trial_record(trial: Trial) -> dict[str, Any]:
 def write_trials(path: Path, trials: Sequence[Trial], names: Sequence[str]) -> None:
     """Write ``trials.csv``: a row a trial, a column a setting of ``names``; what is undefined is empty."""
     text = io.StringIO()
-    facts = ("seconds", "train", "reason")
+    facts = ("seconds", "train", "reason", "nonconforming")
     writer = csv.DictWriter(
         text,
         ("trial", "state", "epochs", "score", *names, *facts),
@@ -45,7 +45,8 @@ def write_trials(path: Path, trials: Sequence[Trial], names: Sequence[str]) -> N
     writer.writeheader()
     for trial in trials:
         record = jsonable(trial_record(trial))
-        writer.writerow({**record, **record["values"]})
+        marks = "; ".join(trial.facts.get("nonconforming", ()))
+        writer.writerow({**record, **record["values"], "nonconforming": marks})
     write_text(path, text.getvalue())
 
 
@@ -54,8 +55,9 @@ def write_best(path: Path, plan: Plan, best: Trial) -> None:
     score = f"{plan.metric} {best.score:.4f}"
     head = (
         f"# The best of the search {plan.name}: trial {best.number + 1}, {score} on val\n"
-        f"# (Hyperband, at most {plan.budget} epochs a trial, eta {plan.search.eta}).\n\n"
+        f"# (Hyperband, at most {plan.budget} epochs a trial, eta {plan.search.eta}).\n"
     )
+    head += "".join(f"# NOT CONFORMING: {clause}\n" for clause in best.facts.get("nonconforming", ())) + "\n"
     write_text(path, head + tomli_w.dumps(_toml(with_values(plan.given, best.values))))
 
 

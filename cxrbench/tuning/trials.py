@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.grid import cells
-from cxrbench.registry import Registry
+from cxrbench.registry import RUN_KINDS, Registry
 from cxrbench.specs import RunSpec, resolve
 from cxrbench.stages.train import StoppedError
 from cxrbench.tuning.hyperband import Hyperband, OpenTrial, Trial
@@ -152,6 +153,11 @@ def _require_fit(plan: Plan, workflow: Workflow) -> None:
     """Refuse, before there is a folder, what fits not the data's task."""
     values = {name: parameter.ends[0] for name, parameter in plan.search.space.items()}
     workflow.job(resolve(with_values(plan.given, values), workflow.registry), planned=True)
+    for name, parameter in plan.search.space.items():
+        # One that is refused, such as for a check that it failed, is not to be met by a later trial.
+        for component in parameter.ends[1:] if name in RUN_KINDS else ():
+            spec = resolve(with_values(plan.given, {**values, name: component}), workflow.registry)
+            workflow.job(spec, planned=True)
     if plan.metric == "accuracy" and workflow.open(plan.spec).data.task.kind == "multilabel":
         raise UsageError(
             "The metric accuracy is for tasks in which one class is right; this one is multilabel: use "
@@ -173,15 +179,19 @@ def _try(plan: Plan, trial: OpenTrial, workflow: Workflow) -> None:
     say(f"{place}: {', '.join(f'{name} {shown(value)}' for name, value in trial.values.items())}")
     started = time.monotonic()
 
+    marks: list[str] = []
+
     def facts() -> dict[str, Any]:
-        return {"seconds": round(time.monotonic() - started, 3)}
+        seconds = round(time.monotonic() - started, 3)
+        return {"seconds": seconds, **({"nonconforming": marks} if marks else {})}
 
     def ends(epochs: Sequence[Mapping[str, Any]]) -> bool:
         return trial.ends_after(kept_scores(epochs, plan.metric))
 
     try:
-        job = workflow.job(resolve(with_values(plan.given, trial.values), workflow.registry))
-        artifact = job.train(ends)
+        spec = resolve(with_values(plan.given, trial.values), workflow.registry)
+        marks += nonconforming(workflow.registry, spec)
+        artifact = workflow.job(spec).train(ends)
     except StoppedError:
         trial.pruned(facts())
         say(f"{place}: ended by Hyperband")

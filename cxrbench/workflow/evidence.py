@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.conformance.verdicts import failed_checks, told
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.data import Data
 from cxrbench.evaluation.cohort import Cohort
 from cxrbench.external import unmapped
 from cxrbench.interfaces import Calibrator, DecisionRule, ThresholdStrategy
 from cxrbench.options import Use, make
 from cxrbench.predictions import Predictions
-from cxrbench.registry import RUN_KINDS, Kind, Registry
+from cxrbench.registry import Registry
 from cxrbench.report.figures import Example
 from cxrbench.roles import Role
 from cxrbench.stages import calibrate, evaluate, publish, threshold
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 
 CALIBRATORS_SHOWN = ("none", "temperature", "platt", "isotonic", "beta", "softmax_temperature", "vector")
 """Every run shows what those that fit its task would do to ECE and Brier score, whichever decisions use."""
-
-
-_KINDS: Mapping[str, Kind] = {
-    **{kind: kind for kind in RUN_KINDS},
-    "test_dataset": "dataset",
-    "search": "ensemble",
-}
-"""What kind of component each setting of a spec names, whatever the run's predictions come from."""
 
 
 class Evidence:
@@ -77,7 +69,7 @@ class Evidence:
         task.require_fit("decision", spec.decision.name, self._rule.tasks)
         nothing = np.empty((0, len(self._test.task.classes)))
         self._rule.decide(nothing, nothing, self._test.task.classes)
-        self._nonconforming = _nonconforming(spec, registry)
+        self._nonconforming = nonconforming(registry, spec)
 
     def steps(self, predictions: dict[Role, Step], identity: Mapping[str, Any], label: str) -> Steps:
         """The steps from these predictions on; see :func:`cxrbench.steps.evidence_steps`."""
@@ -203,10 +195,3 @@ class Evidence:
             calibrate.read_tune(self._store.read(steps.calibrations[chosen].id).folder)[:, columns],
             self._spec.min_positives,
         )
-
-
-def _nonconforming(spec: Judged, registry: Registry) -> list[str]:
-    """A clause on each component of the spec that failed a check when it was last checked."""
-    used = {name: use for name in _KINDS if isinstance(use := getattr(spec, name, None), Use)}
-    components = [registry.find(_KINDS[name], use.name) for name, use in used.items()]
-    return [told(each, failed) for each in components if (failed := failed_checks(each))]

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cxrbench.conformance.marks import nonconforming
 from cxrbench.errors import UsageError
 from cxrbench.localisation.pairs import Pairs, Window
 from cxrbench.localisation.scoring import ALL, CUTOFFS, mean_with_interval
 from cxrbench.localisation.table import CONTROLS, LayerMaps, Localisation, choose_layer, localise
-from cxrbench.options import Use
+from cxrbench.options import Use, make
 from cxrbench.registry import Registry
 from cxrbench.reporter import Reporter
 from cxrbench.statistics.intervals import Interval
@@ -79,6 +80,7 @@ class OfRun:
         sanity: mean rank correlation of its maps with those of random weights, and its interval, by what
             was made random.
         scores: of the images that are shown.
+        nonconforming: a clause on each of its components, and on the explainer, that failed a check.
     """
 
     record: Mapping[str, Any]
@@ -88,6 +90,7 @@ class OfRun:
     localisation: Localisation | None
     sanity: Mapping[str, tuple[float, Interval]]
     scores: Scores
+    nonconforming: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -202,6 +205,8 @@ def explained(
             no boxes of test.
         CxrbenchError: a run's data or checkpoint are not at hand.
     """
+    # Before runs are opened; maps that are kept would not ask for it.
+    make(request.explainer, "explainer", registry)
     runs = []
     for record in records:
         roots = roots_of_tests([record], request.test_data_root)
@@ -244,6 +249,7 @@ def explained(
                 each.localisation,
                 _sanity(run, each, request, wanted),
                 of_run,
+                tuple(nonconforming(registry, run.spec, explainer=request.explainer)),
             )
             for run, each, of_run in zip(runs, scored, scores, strict=True)
         ),
@@ -390,6 +396,7 @@ def _record(run: OfRun) -> dict[str, Any]:
         "run_id": run.run_id,
         "layer": run.layer,
         "grid": run.grid,
+        "nonconforming": run.nonconforming,
         "sanity": {
             what: {"rank_correlation": value, "low": interval.low, "high": interval.high}
             for what, (value, interval) in run.sanity.items()

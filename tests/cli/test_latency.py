@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from conftest import PIXELS, invoke, run
+from conftest import PIXELS, invoke, run, subprocess_environment
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.latencies import latencies
@@ -254,3 +257,14 @@ def test_a_network_without_images_is_measured_too(tmp_path):
     answer = latency(tmp_path, record["run_id"], "--runtimes", "eager,onnxruntime", *QUICK)
     assert answer.exit_code == 0, answer.stderr
     assert all(row["gate"]["passed"] for row in answer.json)
+
+
+def test_files_in_the_folder_one_works_in_hide_no_module_of_the_process(trained, tmp_path):
+    results, record = trained
+    (tmp_path / "random.py").write_text("raise SystemExit('not that of Python')")
+    asked = (record["run_id"], "--runtimes", "eager", "--device", "cpu", *map(str, QUICK), "--no-split")
+    line = [Path(sys.executable).with_name("cxrbench"), "latency", *asked, "--results", results, "--json"]
+    environment = subprocess_environment()
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["gate"]["passed"]

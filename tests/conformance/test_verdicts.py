@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,10 @@ def test_a_damaged_file_is_as_good_as_none(text: str, cache: Path) -> None:
     assert failed_checks(TOP) == ()
     remember(TOP, {}, ["gives_its_reasons"])
     assert failed_checks(TOP) == ("gives_its_reasons",)
+
+
+def test_checks_at_once_lose_none_of_their_verdicts(cache: Path) -> None:
+    components = [replace(TOP, name=f"top{place}") for place in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda each: remember(each, {}, ["gives_its_reasons"]), components))
+    assert all(failed_checks(each) == ("gives_its_reasons",) for each in components)
