@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,14 @@ from reference import reference  # noqa: F401  (likewise)
 from cxrbench.cli.main import main
 from cxrbench.grid import cells
 from cxrbench.plugins import installed
+from cxrbench.report import sheet
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
 from cxrbench.workflow import Job, Workflow
 
 torch.set_num_threads(1)
+# Figures are drawn whole, in half of the dots: compressing these would take a sixth of each run's time.
+sheet.DPI = 75
 
 PHANTOM = "phantom:train_val=240,test=80"
 """Small, and yet every role has patients; few findings have ten positives on tune."""
@@ -79,6 +83,21 @@ def run(results: Path, *arguments: object, backbone: str | None = LIGHT, dataset
     epochs = () if "--epochs" in arguments else ("--epochs", 2)
     base = ("run", "--dataset", dataset, *network, *epochs, "--results", results, "--json")
     return invoke(*base, *arguments)
+
+
+@pytest.fixture(scope="session")
+def begun_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``run(results)`` leaves, for tests that only look at it; others copy it, see :func:`begun`."""
+    results = tmp_path_factory.mktemp("begun") / "results"
+    answer = run(results)
+    assert answer.exit_code == 0, answer.stderr
+    return results
+
+
+@pytest.fixture(scope="session")
+def begun(begun_store: Path) -> Callable[[Path], Path]:
+    """Copies that store: ``begun(results)``, after which ``run(results)`` answers without any work."""
+    return lambda results: Path(shutil.copytree(begun_store, results))
 
 
 def job_of(results: Path, *, settings: tuple[str, ...] = (), **given: Any) -> Job:

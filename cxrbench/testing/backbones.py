@@ -17,7 +17,7 @@ from cxrbench.testing.components import settings_that_exist
 from cxrbench.training.checkpoint import load_own_weights, save_weights
 
 _OUTPUTS = 3
-_SIDES = (48, 33, 96, 128, 224)
+_SIDES = (48, 33, 96, 128, 144, 224)
 """The first two sizes that the backbone does not refuse are checked; a refusal is a CxrbenchError."""
 
 
