@@ -7,9 +7,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes share the cores; more threads each would only wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# What takes longest, the trained reference, begins first; the rest goes to the other process, a file at a time.
+PYTEST_LONG := $(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder
+PLUGINS := $(patsubst %/,test-%,$(wildcard plugins/*/))
+
+# Processes that tests start compile nothing that one before them has.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plugins test-slow test-longest test-recipes test-gpu lint types check docs bench clean
+.PHONY: help demo test test-plugins test-generated-plugins test-slow test-recipes test-long test-longest test-gpu lint types check docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,28 +41,34 @@ $(VENV)/.bench: $(VENV)/.installed
 demo: $(VENV)/.installed  ## train, calibrate, threshold and evaluate on the embedded data set (minutes)
 	$(BIN)/cxrbench run --backbone densenet_fpn --thresholds dynamic
 
+# A file at a time, so that what its tests share is made once.
 test: $(VENV)/.dev  ## the core tests
-	$(PYTEST) -n 2 -m "not slow and not gpu and not recipes and not longest"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu and not recipes and not longest"
 
 # Each plugin is installed as a user's package into an environment of its own, which sees this one.
 test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an outsider: minutes
-	@for plugin in plugins/*/; do \
-	  echo "== $$plugin"; \
-	  $(BIN)/python tests/plugin_environment.py "$$plugin" || exit 1; \
-	  ( cd "$$plugin" && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q ) || exit 1; \
-	done
-	@echo "== what 'cxrbench plugins new' writes"
+	$(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(PLUGINS) test-generated-plugins
+
+.PHONY: $(PLUGINS)
+$(PLUGINS): test-plugins/%: $(VENV)/.dev
+	$(BIN)/python tests/plugin_environment.py plugins/$*
+	cd plugins/$* && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
+
+# What 'cxrbench plugins new' writes.
+test-generated-plugins: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/generated_plugins.py build/generated
 
-# What takes longest, the trained reference, begins first; the rest goes to the other process, a file at a time.
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
-	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder -m slow
+	$(PYTEST_LONG) -m slow
 
 test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks, pages for beginners: an hour
 	$(BIN)/python -m pytest -m longest
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m recipes tests/recipes
+	$(PYTEST_LONG) -m recipes
+
+test-long: $(VENV)/.dev  ## slow tests and recipes: together they keep two cores busy
+	$(PYTEST_LONG) -m "slow or recipes"
 
 test-gpu: $(VENV)/.dev  ## what only a CUDA device can show; skipped, saying so, where there is none
 	$(BIN)/python -m pytest -m gpu

@@ -25,11 +25,11 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -455,8 +455,12 @@ def _require_readable(what: str, record: dict[str, Any]) -> None:
         )
 
 
-def provenance() -> dict[str, str]:
-    """What an artifact was made with: versions and processor; never part of a key."""
+@cache
+def provenance() -> Mapping[str, str]:
+    """What an artifact was made with: versions and processor; never part of a key.
+
+    Asked once a process: packages' metadata take longer to read than most artifacts to write.
+    """
     packages = ("cxrbench", "torch", "timm", "accelerate", "numpy", "pandas", "scikit-learn")
     return {name: version(name) for name in packages} | {
         "python": platform.python_version(),

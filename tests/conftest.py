@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,17 @@ from reference import reference  # noqa: F401  (likewise)
 from cxrbench.cli.main import main
 from cxrbench.grid import cells
 from cxrbench.plugins import installed
+from cxrbench.report import sheet
 from cxrbench.reporter import Reporter
 from cxrbench.store import Store
 from cxrbench.workflow import Job, Workflow
 
 torch.set_num_threads(1)
+
+DPI = sheet.DPI
+"""Of figures; tests of these ask for it."""
+# Elsewhere they are drawn whole, in half of the dots: compressing these would take a sixth of a run's time.
+sheet.DPI //= 2
 
 PHANTOM = "phantom:train_val=240,test=80"
 """Small, and yet every role has patients; few findings have ten positives on tune."""
@@ -41,6 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = "reference" if _needs_reference(item) else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: not _needs_reference(item))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no garbage collection need look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _needs_reference(item: pytest.Item) -> bool:
@@ -79,6 +93,21 @@ def run(results: Path, *arguments: object, backbone: str | None = LIGHT, dataset
     epochs = () if "--epochs" in arguments else ("--epochs", 2)
     base = ("run", "--dataset", dataset, *network, *epochs, "--results", results, "--json")
     return invoke(*base, *arguments)
+
+
+@pytest.fixture(scope="session")
+def begun_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``run(results)`` leaves, for tests that only look at it; others copy it, see :func:`begun`."""
+    results = tmp_path_factory.mktemp("begun") / "results"
+    answer = run(results)
+    assert answer.exit_code == 0, answer.stderr
+    return results
+
+
+@pytest.fixture(scope="session")
+def begun(begun_store: Path) -> Callable[[Path], Path]:
+    """Copies that store: ``begun(results)``, after which ``run(results)`` answers without any work."""
+    return lambda results: Path(shutil.copytree(begun_store, results))
 
 
 def job_of(results: Path, *, settings: tuple[str, ...] = (), **given: Any) -> Job:

@@ -39,8 +39,8 @@ def record_of(answer):
     return json.loads((Path(row["path"]) / "run.json").read_text(encoding="utf-8"))
 
 
-def test_the_weights_of_a_trained_network_taken_as_they_are_give_its_figures(tmp_path):
-    trained = record_of(run(tmp_path / "a"))
+def test_the_weights_of_a_trained_network_taken_as_they_are_give_its_figures(begun, tmp_path):
+    trained = record_of(run(begun(tmp_path / "a")))
     weights = tmp_path / "a" / trained["weights"]
     answer = run(tmp_path / "b", "--epochs", 0, "--weights", weights)
     taken = record_of(answer)
@@ -69,9 +69,9 @@ def test_the_weights_of_a_trained_network_taken_as_they_are_give_its_figures(tmp
     assert board.count("weighted_bce") == 2
 
 
-def test_what_cannot_be_taken_as_it_is_is_refused(tmp_path):
-    trained = record_of(run(tmp_path / "a"))
-    weights = tmp_path / "a" / trained["weights"]
+def test_what_cannot_be_taken_as_it_is_is_refused(begun_store, tmp_path):
+    trained = record_of(run(begun_store))
+    weights = begun_store / trained["weights"]
     tensors = load_file(weights)
     part = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.3")}
     save_file(part, tmp_path / "part.safetensors")

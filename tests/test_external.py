@@ -198,8 +198,8 @@ def test_a_single_label_network_needs_the_same_classes():
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    return tmp_path_factory.mktemp("external") / "results"
+def results(begun, tmp_path_factory):
+    return begun(tmp_path_factory.mktemp("external") / "results")
 
 
 class Renamed(Phantom):

@@ -3,7 +3,6 @@
 import ast
 import csv
 import inspect
-import json
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -102,14 +101,14 @@ def test_artifact_written_tells_of_each_once_and_of_the_run_last(only, tmp_path)
 
 def test_epoch_ended_tells_of_each_row_of_the_log(only, tmp_path):
     (module,) = only(noting=NOTING)
-    artifact = job_of(tmp_path / "store", settings=("training.epochs=3",)).do()
-    record = json.loads((artifact.folder / "run.json").read_text())
+    job = job_of(tmp_path / "store", settings=("training.epochs=3",))
+    artifact = job.train()
     with (artifact.folder / "epochs.csv").open() as file:
         log = list(csv.DictReader(file))
     assert [epoch["epoch"] for _, _, epoch in module.epochs] == [1, 2, 3]
-    assert {training for training, _, _ in module.epochs} == {record["training"].removeprefix("artifacts/")}
+    assert {training for training, _, _ in module.epochs} == {artifact.id}
     for (_, spec, epoch), row in zip(module.epochs, log, strict=True):
-        assert spec == record["spec"]
+        assert spec == job.spec.model_dump(mode="json")
         assert epoch["train_loss"] == float(row["train_loss"])
         assert str(epoch["best"]) == row["best"]
 
@@ -127,9 +126,9 @@ def test_epoch_ended_goes_on_where_a_killed_training_does(only, tmp_path):
     settings = ("training.epochs=4",)
     (first,) = only(interrupting=INTERRUPTING)
     with pytest.raises(KeyboardInterrupt):
-        job_of(tmp_path / "store", settings=settings).do()
+        job_of(tmp_path / "store", settings=settings).train()
     (second,) = only(noting=NOTING)
-    job_of(tmp_path / "store", settings=settings).do()
+    job_of(tmp_path / "store", settings=settings).train()
     assert [epoch["epoch"] for _, _, epoch in first.epochs + second.epochs] == [1, 2, 3, 4]
 
 
@@ -193,30 +192,28 @@ def test_observers_change_nothing(only, tmp_path, monkeypatch):
     assert invoke("verify", "--results", tmp_path / "watched").exit_code == 0
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "raise RuntimeError('no [disk]\\nleft')",
-        "raise SystemExit('bye')",
-        "raise type('Cancelled', (BaseException,), {})",
-    ],
-)
-def test_an_observer_that_raises_is_warned_of_once_and_the_run_goes_on(only, tmp_path, what):
-    raising, noting = only(a_raising=RAISING.format(what=what), noting=NOTING)
+def test_observers_that_raise_are_warned_of_once_and_the_run_goes_on(only, tmp_path):
+    what = {
+        "a_raising": "raise RuntimeError('no [disk]\\nleft')",
+        "b_leaving": "raise SystemExit('bye')",
+        "c_cancelled": "raise type('Cancelled', (BaseException,), {})",
+    }
+    *raising, noting = only(**{name: RAISING.format(what=how) for name, how in what.items()}, noting=NOTING)
     answer = run(tmp_path / "store", "--epochs", 3)
     assert answer.exit_code == 0
-    (warning,) = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
-    # Artifacts of the data set come before the first epoch; after that it hears nothing.
-    assert raising.calls[-1] == "epoch"
-    assert raising.calls.count("epoch") == 1
+    warnings = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
+    traces = sorted((tmp_path / "store/failures").glob("*.txt"))
+    assert len(traces) == 3
+    for name, module, warning, trace in zip(what, raising, sorted(warnings), traces, strict=True):
+        # Artifacts of the data set come before the first epoch; after that it hears nothing.
+        assert module.calls[-1] == "epoch"
+        assert module.calls.count("epoch") == 1
+        assert trace.name == f"plugin-{name}-epoch_ended.txt"
+        assert trace.read_text().startswith("Traceback")
+        assert f"plugin {name} (unknown package) raised in epoch_ended" in warning
+        assert "is not told of anything more" in warning
+        assert str(trace) in warning
     assert [epoch["epoch"] for _, _, epoch in noting.epochs] == [1, 2, 3]
-    (trace,) = (tmp_path / "store/failures").glob("*.txt")
-    assert trace.name == "plugin-a_raising-epoch_ended.txt"
-    assert trace.read_text().startswith("Traceback")
-    assert (
-        "plugin a_raising (unknown package) raised in epoch_ended and is not told of anything more" in warning
-    )
-    assert str(trace) in warning
 
 
 SECTIONS = """
@@ -236,9 +233,9 @@ def report_sections(run_id, record, folder):
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory):
+def board(begun, tmp_path_factory):
     """A store with two runs."""
-    results = tmp_path_factory.mktemp("board") / "store"
+    results = begun(tmp_path_factory.mktemp("board") / "store")
     assert run(results, "--seed", "0,1").exit_code == 0
     return results
 

@@ -6,19 +6,14 @@ import pytest
 from conftest import invoke, run
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    results = tmp_path_factory.mktemp("roles") / "results"
-    assert run(results).exit_code == 0
-    return results
+@pytest.fixture
+def store(begun_store):
+    return begun_store
 
 
 @pytest.fixture
-def tampered(store, tmp_path):
-    import shutil
-
-    shutil.copytree(store, tmp_path / "results")
-    return tmp_path / "results"
+def tampered(begun, tmp_path):
+    return begun(tmp_path / "results")
 
 
 def proof(results):

@@ -195,17 +195,17 @@ def test_a_sampler_that_leaves_nothing_to_train_on_is_refused(tmp_path, monkeypa
     assert "leaves none of the" in answer.stderr
 
 
-def test_corrected_test_labels_are_another_row_of_the_same_network(tmp_path):
-    job = job_of(tmp_path, dataset=PHANTOM)
-    first = run(tmp_path)
-    again = run(tmp_path, "--config", config(tmp_path, labels=overlay(tmp_path, job, "test")))
-    assert first.json["trainings"] == 1
+def test_corrected_test_labels_are_another_row_of_the_same_network(begun, tmp_path):
+    results = begun(tmp_path / "results")
+    job = job_of(results, dataset=PHANTOM)
+    first = run(results)
+    again = run(results, "--config", config(tmp_path, labels=overlay(tmp_path, job, "test")))
     assert again.json["trainings"] == 0
     one, other = first.json["runs"][0], again.json["runs"][0]
     assert one["training"] == other["training"]
     assert one["passport"]["id"] != other["passport"]["id"]
-    assert len(list((tmp_path / "artifacts" / "predict").iterdir())) == 2
-    shown = invoke("show", "--results", tmp_path)
+    assert len(list((results / "artifacts" / "predict").iterdir())) == 2
+    shown = invoke("show", "--results", results)
     assert shown.stdout.count("always the prevalence") == 2
 
 

@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from cxrbench.processors import processors
 from cxrbench.statistics.intervals import Interval, percentile_interval
@@ -163,13 +164,19 @@ def bootstrap(
     # Threads suffice: NumPy and SciPy let go of the interpreter while they compute.
     # BLAS is to add none of its own.
     pool = ThreadPoolExecutor(min(processors(), _MOST_THREADS))
-    with threadpool_limits(1, "blas"), pool as threads:
+    with _libraries().limit(limits=1, user_api="blas"), pool as threads:
         list(threads.map(compute, resamples.starts))
     once = np.ones((resamples.clusters, 1))
     values = np.concatenate([each(once) for each in statistics])[:, :, 0]
     if units is None:
         units = np.full(len(findings), np.inf)
     return Replicates(names, tuple(findings), values, replicates, resamples.identity, units)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those that compute in threads of their own: looking for them takes as long as a small bootstrap."""
+    return ThreadpoolController()
 
 
 def _units_of_mean(replicates: FloatArray, units: FloatArray) -> float:

@@ -17,7 +17,7 @@ from cxrbench.testing.components import settings_that_exist
 from cxrbench.training.checkpoint import load_own_weights, save_weights
 
 _OUTPUTS = 3
-_SIDES = (48, 33, 96, 128, 224)
+_SIDES = (48, 33, 96, 128, 144, 224)
 """The first two sizes that the backbone does not refuse are checked; a refusal is a CxrbenchError."""
 
 
@@ -38,8 +38,7 @@ def declares_its_inputs(subject: Subject) -> None:
 def gives_a_logit_for_each_output(subject: Subject) -> None:
     """Finite float32 logits [B, outputs], for any batch in evaluation and from two images on in training."""
     outputs = _outputs(subject)
-    for side in _sides(subject, 2):
-        network = _network(subject, side)
+    for side, network in _networks(subject, 2):
         for training, sizes in ((False, (1, 2, 3)), (True, (2, 3))):
             network.train(training)
             for n in sizes:
@@ -54,8 +53,9 @@ def gives_a_logit_for_each_output(subject: Subject) -> None:
 
 def draws_weights_from_the_seed(subject: Subject) -> None:
     """Random weights come from torch's global generator: they repeat with its seed and only with it."""
-    side = _side(subject)
-    first, again, other = (_network(subject, side, seed).state_dict() for seed in (0, 0, 1))
+    side, network = _first(subject)
+    first = network.state_dict()
+    again, other = (_network(subject, side, seed).state_dict() for seed in (0, 1))
     require(first.keys() == again.keys(), "The same seed gives other tensors.")
     for name, tensor in first.items():
         require(torch.equal(tensor, again[name]), f"The same seed gives another {name}.")
@@ -64,23 +64,23 @@ def draws_weights_from_the_seed(subject: Subject) -> None:
 
 def evaluates_without_chance(subject: Subject) -> None:
     """In evaluation the same images give the same logits."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 2, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 2, side)
     require(torch.equal(_logits(network, batch), _logits(network, batch)), "A second pass differs.")
 
 
 def treats_images_alone(subject: Subject) -> None:
     """In evaluation an image's logits do not depend on the other images of its batch."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 3, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 3, side)
     alone = torch.cat([_logits(network, [x[i : i + 1] for x in batch]) for i in range(3)])
     _near(_logits(network, batch), alone, 1e-3, "Alone and together")
 
 
 def takes_channels_last(subject: Subject) -> None:
     """The memory format 'channels last' changes speed, not logits."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 2, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 2, side)
     plain = _logits(network, batch)
     moved = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in batch]
     _near(plain, _logits(network.to(memory_format=torch.channels_last), moved), 1e-3, "In channels last")
@@ -88,8 +88,8 @@ def takes_channels_last(subject: Subject) -> None:
 
 def runs_in_bf16(subject: Subject) -> None:
     """Under bf16 autocast logits are finite and near those of float32."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 2, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 2, side)
     plain = _logits(network, batch)
     with torch.autocast("cpu", torch.bfloat16):
         half = _logits(network, batch).float()
@@ -99,8 +99,8 @@ def runs_in_bf16(subject: Subject) -> None:
 
 def trains_every_parameter(subject: Subject) -> None:
     """Each parameter that wants a gradient gets a finite one; an unused one troubles distributed training."""
-    side = _side(subject)
-    network = _network(subject, side).train()
+    side, network = _first(subject)
+    network.train()
     with torch.random.fork_rng(devices=[]):
         network(*_batch(subject, 3, side)).square().sum().backward()
     wanted = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
@@ -112,9 +112,9 @@ def trains_every_parameter(subject: Subject) -> None:
 
 def keeps_all_it_learns_in_its_state(subject: Subject) -> None:
     """Weights that are written as safetensors and read into a newly built network give the same logits."""
-    side = _side(subject)
-    network, batch = _network(subject, side).train(), _batch(subject, 3, side)
-    _logits(network, batch)  # running statistics, where there are any, must be kept as well
+    side, network = _first(subject)
+    batch = _batch(subject, 3, side)
+    _logits(network.train(), batch)  # running statistics, where there are any, must be kept as well
     read = _network(subject, side, seed=1)
     with TemporaryDirectory() as folder:
         save_weights(network, Path(folder) / "weights.safetensors")
@@ -124,8 +124,8 @@ def keeps_all_it_learns_in_its_state(subject: Subject) -> None:
 
 def exports(subject: Subject) -> None:
     """torch.export makes a graph of the network, for formats of other tools, that gives the same logits."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 2, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 2, side)
     plain = _logits(network, batch)
     with torch.no_grad():
         program = torch.export.export(network, tuple(batch))
@@ -134,8 +134,8 @@ def exports(subject: Subject) -> None:
 
 def compiles(subject: Subject) -> None:
     """torch.compile traces the network, and what is traced gives the same logits."""
-    side = _side(subject)
-    network, batch = _network(subject, side), _batch(subject, 2, side)
+    side, network = _first(subject)
+    batch = _batch(subject, 2, side)
     plain = _logits(network, batch)
     torch.compiler.reset()
     try:
@@ -160,12 +160,12 @@ def says_what_published_weights_tell(subject: Subject) -> None:
 
 def leaves_its_arguments_alone(subject: Subject) -> None:
     """The network does not change its inputs in place."""
-    side = _side(subject)
+    side, network = _first(subject)
     batch = _batch(subject, 2, side)
     inputs = dict(zip(subject.make().inputs, batch, strict=True))
     for training in (False, True):
         with unchanged(**inputs):
-            _logits(_network(subject, side).train(training), batch)
+            _logits(network.train(training), batch)
 
 
 CHECKS = (
@@ -195,19 +195,18 @@ def _outputs(subject: Subject) -> int:
     return len(getattr(subject.make(), "classes", ())) or _OUTPUTS
 
 
-def _side(subject: Subject) -> int:
-    return _sides(subject, 1)[0]
+def _first(subject: Subject) -> tuple[int, nn.Module]:
+    return _networks(subject, 1)[0]
 
 
-def _sides(subject: Subject, most: int) -> list[int]:
-    """The first sizes that the backbone can be built for."""
-    found: list[int] = []
+def _networks(subject: Subject, most: int) -> list[tuple[int, nn.Module]]:
+    """The first sizes that the backbone can be built for, each with its network."""
+    found: list[tuple[int, nn.Module]] = []
     refusals = []
     for side in _SIDES:
         if len(found) < most:
             try:
-                _network(subject, side)
-                found.append(side)
+                found.append((side, _network(subject, side)))
             except CxrbenchError as error:
                 refusals.append(f"{side} px: {error}")
     require(found, f"It refuses every size that was tried: {' '.join(refusals)}")

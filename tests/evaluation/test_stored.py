@@ -7,8 +7,8 @@ from cxrbench.statistics.comparison import paired_difference
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stored") / "results"
+def results(begun, tmp_path_factory):
+    folder = begun(tmp_path_factory.mktemp("stored") / "results")
     assert run(folder, "--seed", "0", "--seed", "1").exit_code == 0
     return folder
 

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import DPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,12 +16,13 @@ from cxrbench.canonical import canonical_json
 from cxrbench.evaluation.curves import curves
 from cxrbench.evaluation.subgroups import subgroups_table
 from cxrbench.findings import NIH_FINDINGS
+from cxrbench.report import sheet as sheets
 from cxrbench.report.calibration_figure import calibration_figure
 from cxrbench.report.curve_figures import decision_figure, pr_figure, reliability_figure, threshold_figure
 from cxrbench.report.examples_figure import MOST, examples_figure
 from cxrbench.report.figures import Example, draw_run
 from cxrbench.report.findings_figures import confusion_figure, roc_figure
-from cxrbench.report.sheet import DPI, house_style, shortened
+from cxrbench.report.sheet import house_style, shortened
 from cxrbench.report.subgroups_figure import subgroups_figure
 from cxrbench.report.training_figure import training_figure
 from cxrbench.task import Task
@@ -100,6 +102,13 @@ def evaluated(images: int = 400) -> tuple[dict, pd.DataFrame]:
 
 def texts(figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _every_dot():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "DPI", DPI)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from conftest import LIGHT, run
+from conftest import run
 
 from cxrbench.report.model_card import CardFile, model_card
 
@@ -11,10 +11,8 @@ FILES = (CardFile("network.onnx", 12, "ab" * 32),)
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    done = run(tmp_path_factory.mktemp("card"), backbone=LIGHT)
-    assert done.exit_code == 0, done.stderr
-    return done.json["runs"][0]
+def record(begun_store):
+    return run(begun_store).json["runs"][0]
 
 
 def metadata(record):
