@@ -44,6 +44,7 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 	  echo "== $$plugin"; \
 	  $(BIN)/python tests/plugin_environment.py "$$plugin" || exit 1; \
 	  ( cd "$$plugin" && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q ) || exit 1; \
+	  OMP_NUM_THREADS=1 "$$plugin/.venv/bin/python" -m pytest -q tests/slow/test_pages.py -k plugin_shows || exit 1; \
 	done
 	@echo "== what 'cxrbench plugins new' writes"
 	OMP_NUM_THREADS=1 $(BIN)/python tests/generated_plugins.py build/generated
@@ -52,7 +53,7 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder -m slow
 
-test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks, pages for beginners: an hour
+test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks: an hour
 	$(BIN)/python -m pytest -m longest
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes
