@@ -67,7 +67,7 @@ _CODES = {"data audit": (0, 1)}
 """Exit codes other than 0 that pages speak of."""
 
 _LEFT = re.compile(r" --(?:out|output|html|csv|md|tex|heatmaps|write-exclude) (\S+)")
-"""Files and folders that a line says it writes; figures of a leaderboard are of systems above chance alone."""
+"""Files and folders that a line says it writes. (A leaderboard has figures of systems above chance alone.)"""
 
 
 @pytest.fixture(scope="module")
