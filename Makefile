@@ -53,6 +53,7 @@ test-plugins: $(VENV)/.dev  ## the packages of plugins/, each installed as an ou
 $(PLUGINS): test-plugins/%: $(VENV)/.dev
 	$(BIN)/python tests/plugin_environment.py plugins/$*
 	cd plugins/$* && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
+	OMP_NUM_THREADS=1 plugins/$*/.venv/bin/python -m pytest -q tests/slow/test_pages.py -k plugin_shows
 
 # What 'cxrbench plugins new' writes.
 test-generated-plugins: $(VENV)/.dev
@@ -61,7 +62,7 @@ test-generated-plugins: $(VENV)/.dev
 test-slow: $(VENV)/.dev  ## real networks really learn: minutes each
 	$(PYTEST_LONG) -m slow
 
-test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks, pages for beginners: an hour
+test-longest: $(VENV)/.dev  ## three seeds of the reference, compiled networks: an hour
 	$(BIN)/python -m pytest -m longest
 
 test-recipes: $(VENV)/.dev  ## every recipe through all stages, small: minutes

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from docpages import commands, kinds, statistics
+from docpages import commands, kinds, settings, statistics
 from mkdocs.structure.files import File, Files
 
 from cxrbench.registry import KINDS
@@ -50,6 +50,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made, and those that lie elsewhere."""
     made = {
         "reference/commands.md": commands.page(),
+        "reference/settings.md": settings.page(),
         "reference/statistics.md": statistics.page(),
         "reference/kinds.md": kinds.overview(),
         **{f"reference/kinds/{kind}.md": kinds.page(kind) for kind in KINDS},

@@ -20,7 +20,8 @@ $ cxrbench run --recipe mine.toml --smoke            # few drawn images, one epo
 ```
 
 Figures below are what the texts say, on their own test sets. They are not comparable with each other, and a
-recipe is not known to reach them: the last section of each says what stands in the way.
+recipe is not known to reach them: the last section of each says what stands in the way. A, B, C and D are
+what comments in the files call their sources.
 
 | recipe | what it is | source |
 |---|---|---|
@@ -41,11 +42,15 @@ def _section(recipe: Recipe) -> str:
     about = recipe.about
     lines = [f"\n## {recipe.name}\n", f"{about.title}. Source: {about.source}.\n"]
     if about.published:
-        figures = "; ".join(f"{name} {value}" for name, value in about.published.items())
+        figures = "; ".join(f"{name} {_figure(value)}" for name, value in about.published.items())
         lines.append(f"Published: {figures}.\n")
     if about.not_reproduced:
         lines += ["Not reproduced, and why:\n", *(f"- {text}" for text in about.not_reproduced), ""]
     return "\n".join(lines)
+
+
+def _figure(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,.10g}"
 
 
 def _cell(text: str) -> str:

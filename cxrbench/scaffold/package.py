@@ -73,6 +73,11 @@ class Plugin:
         return f"cxrbench-{self.name}"
 
     @property
+    def module(self) -> str:
+        """The name that Python imports."""
+        return self.package.replace("-", "_")
+
+    @property
     def component(self) -> str:
         """The name that users of cxrbench write."""
         return self.name.replace("-", "_")
@@ -100,11 +105,11 @@ def write(plugin: Plugin, into: Path) -> list[Path]:
     folder = into / plugin.package
     if folder.exists():
         raise UsageError(f"{folder} is there already; remove it, or choose another name or --into.")
-    texts = _texts(plugin)
+    written = texts(plugin)
     into.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{plugin.package}.", dir=into))
     try:
-        for path, text in texts.items():
+        for path, text in written.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             (partial / path).write_text(text, encoding="utf-8")
         partial.chmod(0o777 & ~_umask())
@@ -112,12 +117,12 @@ def write(plugin: Plugin, into: Path) -> list[Path]:
     except BaseException:
         shutil.rmtree(partial)
         raise
-    return [folder / path for path in texts]
+    return [folder / path for path in written]
 
 
-def _texts(plugin: Plugin) -> dict[str, str]:
-    """Every file of the package by its path."""
-    module = plugin.package.replace("-", "_")
+def texts(plugin: Plugin) -> dict[str, str]:
+    """Every file of the package by its path in it."""
+    module = plugin.module
     words = {
         "name": plugin.name,
         "package": plugin.package,

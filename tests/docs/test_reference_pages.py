@@ -4,12 +4,16 @@ import re
 
 import docs_site
 import pytest
-from docpages import commands, kinds, statistics
-from docpages.markdown import docstring, table
+from conftest import invoke
+from docpages import commands, kinds, settings, statistics
+from docpages.markdown import attributes, docstring, table
 
+from cxrbench.datasets.manifest_csv.columns import ColumnMap, Columns
 from cxrbench.plugins import load_plugins
 from cxrbench.registry import KINDS
+from cxrbench.specs import Cycle, RunSpec, TrainingSpec
 from cxrbench.testing import checks_for
+from cxrbench.tuning.search import Parameter, Search
 
 COMMANDS = commands.page()
 PAGES = {kind: kinds.page(kind) for kind in KINDS}
@@ -49,7 +53,41 @@ def test_a_page_of_a_kind_has_what_to_implement_and_all_that_comes_along(kind):
     assert f"](kinds/{kind}.md)" in kinds.overview()
 
 
-@pytest.mark.parametrize("page", [*PAGES.values(), statistics.page()], ids=[*PAGES, "statistics"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_a_kind_shows_what_its_author_begins_with(kind, tmp_path):
+    invoke("plugins", "new", f"my-{kind}", "--kind", kind, "--into", tmp_path)
+    package = tmp_path / f"cxrbench-my-{kind}" / f"cxrbench_my_{kind}"
+    for name in ("__init__.py", f"{kind}.py"):
+        assert f"\n{(package / name).read_text().strip()}\n" in PAGES[kind]
+
+
+@pytest.mark.parametrize("model", [RunSpec, TrainingSpec, Cycle, Search, Parameter, ColumnMap, Columns])
+def test_every_setting_is_told_of(model):
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", settings.page(), re.MULTILINE)
+    named = [name for name, _ in rows]
+    assert set(model.model_fields) - {"training", "cycles", "space", "columns", "findings", "values"} <= set(
+        named
+    )
+    for name in attributes(model):
+        assert name in model.model_fields
+
+
+def test_settings_have_options_limits_and_defaults():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", settings.page(), re.MULTILINE))
+    assert rows["crop"].startswith("number > 0, ≤ 1 | `0.9` | `--crop` | share of")
+    assert rows["min_positives"].startswith("whole number ≥ 0 | `10` |  | a finding with fewer")
+    assert rows["select"].startswith(
+        "`macro_auc`, `macro_f1`, `accuracy`, `loss` | `macro_auc` |  | what the kept"
+    )
+    assert rows["batch_size"].startswith("whole number ≥ 2 or `auto` | `32` | `--batch-size` | images a step")
+    assert rows["thresholds"].startswith("component | `dynamic` | `--thresholds` | the strategy")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES.values(), statistics.page(), settings.page()],
+    ids=[*PAGES, "statistics", "settings"],
+)
 def test_marks_of_docstrings_are_those_of_markdown(page):
     text = prose(page)
     assert ":class:" not in text

@@ -50,3 +50,16 @@ def test_search_finds_pages_that_are_opened_as_files(site, browser):
     found = page.locator(".md-search-result__link").evaluate_all("links => links.map(link => link.href)")
     assert any("kinds/thresholds.html" in link for link in found)
     context.close()
+
+
+def test_what_is_typed_is_copied_without_its_prompt(site, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto((site / "data.html").as_uri())
+    page.wait_for_selector(".language-toml .md-code__button")
+    assert page.locator(".language-console .gp").count() > 3
+    assert page.locator(".language-console .md-code__button").filter(visible=True).count() == 0
+    chosen = "node => { getSelection().selectAllChildren(node); return getSelection().toString(); }"
+    typed = page.locator(".language-console code").first.evaluate(chosen)
+    assert typed.strip().startswith("cxrbench data audit")
+    context.close()

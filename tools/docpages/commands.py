@@ -67,13 +67,9 @@ def _paragraphs(text: str | None) -> str:
 
 
 def _epilog(text: str | None) -> str:
-    """The example as a block, what else is said after it."""
-    example, _, more = inspect.cleandoc(text or "").partition("\n\n")
-    shown = (
-        f"```console\n$ {example.removeprefix('Example: ')}\n```\n"
-        if example.startswith("Example: ")
-        else example
-    )
+    """Examples as a block, what else is said after it."""
+    examples, _, more = inspect.cleandoc(text or "").partition("\n\n")
+    shown = f"```console\n{examples.replace('Example: ', '$ ')}\n```\n"
     return f"{shown}\n{_paragraphs(more)}" if more else f"{shown}\n"
 
 

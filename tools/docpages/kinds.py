@@ -1,4 +1,4 @@
-"""A page for each kind of component: what to implement, an example, what comes along, what is checked."""
+"""A page for each kind of component: what to implement, how to begin, what comes along, what is checked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cxrbench.cli.run import run
 from cxrbench.options import describe
 from cxrbench.plugins import KIND_OF_HOOK, load_plugins
 from cxrbench.registry import KINDS, RUN_KINDS, Component, Kind
+from cxrbench.scaffold.package import Plugin, texts
 from cxrbench.testing import checks_for
 from docpages.markdown import code, docstring, table
 
@@ -39,6 +40,8 @@ _OVERVIEW = """# Kinds of component
 A component is a class. Its options are the keywords of its constructor; their annotations are checked before
 any work starts. Nothing is inherited from. A package registers it by the hook of its kind, in a module that
 an entry point of group `cxrbench.v1` names; it is then used by its name, as those that come along are.
+`cxrbench plugins new NAME --kind KIND` writes such a package; each page below shows what is in it.
+A plugin may also add sections to pages (`--kind report`) and commands: [hooks](../hooks.md).
 
 """
 
@@ -99,8 +102,8 @@ def page(kind: Kind) -> str:
         _members(protocol),
         *(_data(each) for each in _handed(protocol)),
         _extensions(protocol),
-        "## The smallest that comes along\n",
-        _smallest(components),
+        "## To begin with\n",
+        _begun(kind, components),
         "## What comes along\n",
         *map(_component, components),
         "## What the conformance kit checks\n",
@@ -183,14 +186,32 @@ def _extensions(protocol: type) -> str:
     return "\n".join(f"### `{each.__name__}`\n\n{docstring(each)}\n{_members(each)}" for each in classes)
 
 
-def _smallest(components: list[Component]) -> str:
-    """The source of the component whose module is shortest; one that does nothing only where no other is."""
+def _begun(kind: Kind, components: list[Component]) -> str:
+    """What ``cxrbench plugins new`` writes for the kind, and where a small one that comes along is."""
+    plugin = Plugin(f"my-{kind}", kind)
+    written = texts(plugin)
+    registering, own = (f"{plugin.module}/{name}.py" for name in ("__init__", kind))
+    return "\n".join(
+        [
+            f"```console\n$ cxrbench plugins new {plugin.name} --kind {kind}\n```\n",
+            f"writes the folder `{plugin.package}`, a package that can be installed, tested and used as it "
+            "is ([A plugin in half an hour](../../plugin_tutorial.md) walks through one). In this module the "
+            "work is done; it is what you change:\n",
+            f'```python title="{own}"\n{written[own].strip()}\n```\n',
+            "This one gives it its name:\n",
+            f'```python title="{registering}"\n{written[registering].strip()}\n```\n',
+            f"Installed, it is used by `{plugin.use}`. The shortest that comes along is "
+            f"`{_shortest(components)}`.\n",
+        ]
+    )
+
+
+def _shortest(components: list[Component]) -> str:
+    """The shortest module of components; of one that does nothing only where there is no other."""
     told = [each for each in components if each.name not in ("none", "own")] or components
     paths = [Path(importlib.import_module(each.target.partition(":")[0]).__file__ or "") for each in told]
-    texts = {path: path.read_text(encoding="utf-8") for path in paths}
-    smallest = min(texts, key=lambda path: len(texts[path].splitlines()))
-    name = smallest.relative_to(Path(interfaces.__file__).parents[1])
-    return f"`{name}`, whole:\n\n```python\n{texts[smallest].strip()}\n```\n"
+    shortest = min(paths, key=lambda path: len(path.read_text(encoding="utf-8").splitlines()))
+    return shortest.relative_to(Path(interfaces.__file__).parents[1]).as_posix()
 
 
 def _component(component: Component) -> str:

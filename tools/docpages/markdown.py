@@ -37,6 +37,15 @@ def docstring(documented: object) -> str:
     return inline("\n\n".join(parts)) + "\n"
 
 
+def attributes(documented: object) -> dict[str, str]:
+    """What a class's docstring says of each of its attributes."""
+    for block in _blocks(inspect.getdoc(documented) or ""):
+        if block[0] == "Attributes:":
+            told = [_ITEM.fullmatch(each) for each in _items(block[1:])]
+            return {each[1]: inline(each[2]) for each in told if each}
+    return {}
+
+
 def inline(text: str) -> str:
     """Marks of reStructuredText within a line as those of Markdown."""
     shorter = _ROLE.sub(lambda found: f"`{found[1].rpartition('.')[2]}`", text)
@@ -56,10 +65,15 @@ def _blocks(text: str) -> list[list[str]]:
 
 
 def _section(name: str, lines: Sequence[str]) -> str:
-    text = textwrap.dedent("\n".join(lines))
-    items = [" ".join(each.split()) for each in re.split(r"\n(?=\S)", text)]
+    items = _items(lines)
     told = [_ITEM.fullmatch(each) for each in items]
     if not all(told):
         return f"*{_TITLES.get(name, name)}*: {' '.join(items)}"
     listed = "\n".join(f"- `{each[1]}`: {each[2]}" for each in told if each)
     return f"*{_TITLES.get(name, name)}*\n\n{listed}"
+
+
+def _items(lines: Sequence[str]) -> list[str]:
+    """What begins at the left, with what is indented below it, as one line each."""
+    text = textwrap.dedent("\n".join(lines))
+    return [" ".join(each.split()) for each in re.split(r"\n(?=\S)", text)]
