@@ -46,10 +46,8 @@ not stop the others; the exit code is 1 then. Names of patients are never part o
 @click.option(
     "--explainer",
     metavar=NAME,
-    default="gradcam",
-    show_default=True,
     shell_complete=complete_components("explainer"),
-    help="What makes the heatmaps.",
+    help="What makes the heatmaps.  [default: gradcam]",
 )
 @click.option("--layer", metavar="NAME", help="Layer of the network for heatmaps.  [default: its own]")
 @click.option(
@@ -69,7 +67,7 @@ def predict(
     files: tuple[Path, ...],
     out: Path | None,
     heatmaps: Path | None,
-    explainer: str,
+    explainer: str | None,
     layer: str | None,
     patients: Path | None,
     age: float | None,
@@ -79,18 +77,20 @@ def predict(
     results: Path,
     output: Output,
 ) -> None:
-    """Say what a trained network finds in image files: probabilities, thresholds, decisions.
+    """Say what a run finds in image files: probabilities, thresholds, decisions.
 
-    Calibration, thresholds and decision rule are the run's. Not for clinical use.
+    RUN has a network, averages several, or is an ensemble. Calibration, thresholds and decision rule are its
+    own. Not for clinical use.
     """
-    from cxrbench.errors import UsageError
+    from cxrbench.errors import CxrbenchError, UsageError
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise UsageError(f"--out takes a file that ends in .csv or .json, not {out.name}.")
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {out.parent} for --out; make it first.")
-    if layer is not None and heatmaps is None:
-        raise UsageError("--layer is for --heatmaps DIR.")
+    for option, given in (("--layer", layer), ("--explainer", explainer)):
+        if given is not None and heatmaps is None:
+            raise UsageError(f"{option} is for --heatmaps DIR.")
 
     from cxrbench.predicting.files import image_files
 
@@ -117,7 +117,8 @@ def predict(
         output.reporter.warn(f"{strangers:,} rows of {patients} are of none of the files")
     drawn = None
     if heatmaps is not None:
-        drawn = Heatmaps(heatmaps, make(parse_use("--explainer", explainer), "explainer", registry), layer)
+        use = parse_use("--explainer", explainer or "gradcam")
+        drawn = Heatmaps(heatmaps, make(use, "explainer", registry), layer)
     predictor = Predictor.of(
         Store(results, output.reporter, create=False),
         registry,
@@ -126,7 +127,11 @@ def predict(
         device_of(device),
         drawn,
     )
-    predicted = predictor.predict(images, output.reporter)
+    try:
+        predicted = predictor.predict(images, output.reporter)
+    except KeyboardInterrupt as error:
+        # Unlike runs, which keep what is finished.
+        raise CxrbenchError("Interrupted: there is no answer, and --out is not written.") from error
     if out is not None and out.suffix.lower() == ".csv":
         write_text(out, predicted.as_csv())
     elif out is not None:

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, Literal
 
 from cxrbench.datasets.tables import OLDEST_AGE, years
-from cxrbench.dicom import reading
+from cxrbench.dicom import read_dicom, reading
 
 Sex = Literal["M", "F"]
 View = Literal["PA", "AP"]
@@ -95,10 +95,7 @@ def read_header(content: bytes, name: str) -> Header:
         DamagedImageError: the file is damaged.
     """
     with reading(name):
-        import pydicom
-
-        file = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
-        return _header(file)
+        return _header(read_dicom(content, _TAGS))
 
 
 def _header(file: Any) -> Header:

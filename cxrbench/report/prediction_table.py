@@ -31,7 +31,7 @@ def prediction_tables(predicted: Predicted) -> list[RenderableType]:
     left = [Text(f"{more:,} more images: --out FILE.csv has all")] if more > 0 else []
     failures = [f"{printable(str(each.path))} {printable(each.why)}" for each in predicted.failed]
     return [
-        heading(f"{predicted.trained.run_id}: not for clinical use"),
+        heading(f"{predicted.run_id}: not for clinical use"),
         body,
         *left,
         *(Text(printable(note)) for note in predicted.notes),
