@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,8 +75,12 @@ def read_dicom(content: bytes, tags: Sequence[str] | None = None) -> Any:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str, *, detail: bool = True) -> Iterator[None]:
     """Say in one sentence what goes wrong where a block reads a DICOM file with pydicom.
+
+    Args:
+        name: of the image.
+        detail: whether the sentence has what pydicom says, which may hold any of the file's text.
 
     Raises:
         CxrbenchError: as :func:`grey_dicom`.
@@ -83,17 +88,19 @@ def reading(name: str) -> Iterator[None]:
     """
     try:
         import pydicom
+        from pydicom.errors import BytesLengthException, InvalidDicomError
     except ModuleNotFoundError as error:
         raise CxrbenchError(
             f"The image {name} is a DICOM file, which pydicom reads; pip install 'cxrbench[dicom]'."
         ) from error
     # Warnings of values that are not as the standard has them would show these, patients' names among them.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
     try:
         yield
-    except _BROKEN as error:
-        short = " ".join(str(error).split())[:80]
-        raise DamagedImageError(name, f"is a damaged DICOM file ({short})") from error
+    except (BytesLengthException, InvalidDicomError, *_BROKEN) as error:
+        said = f" ({' '.join(str(error).split())[:80]})" if detail else ""
+        raise DamagedImageError(name, f"is a damaged DICOM file{said}") from error
 
 
 def _require_image(file: Any, name: str) -> None:
@@ -103,7 +110,7 @@ def _require_image(file: Any, name: str) -> None:
         DamagedImageError: it is none.
     """
     if "PixelData" not in file:
-        raise DamagedImageError(name, "is a DICOM file without an image")
+        raise DamagedImageError(name, "is a DICOM file without an image, or cut short")
     if missing := [tag for tag in _NEEDED if file.get(tag) is None]:
         raise DamagedImageError(name, f"is a DICOM file without {', '.join(missing)}")
     grey = str(file.PhotometricInterpretation).startswith("MONOCHROME")
@@ -135,7 +142,7 @@ def _require_decoder(file: Any, name: str) -> None:
         ) from error
     # Pillow takes this one, and then fails on more than 8 bits.
     beyond_pillow = syntax == JPEGExtended12Bit and int(file.BitsStored) > 8
-    lacking = any(each.startswith("pylibjpeg") for each in decoder.missing_dependencies)
+    lacking = "pylibjpeg" not in decoder.available_plugins
     if not decoder.is_available or (beyond_pillow and lacking):
         extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
         package = "pylibjpeg-openjpeg" if extra == "dicom" else "pylibjpeg-libjpeg"
@@ -155,8 +162,9 @@ def _shown(file: Any, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
         values = np.rint(values).astype(np.int64)
     seen = np.asarray(apply_voi_lut(values, file), dtype=np.float64)
     if "WindowCenter" in file and not file.get("VOILUTSequence"):
-        # The window's ends, whether the image reaches them or not.
-        low, high = map(float, apply_voi_lut(np.array([-1e9, 1e9]), file))
+        # The window's ends, whether the image reaches them or not; of a sigmoid, exp() overflows to its end.
+        with np.errstate(over="ignore"):
+            low, high = map(float, apply_voi_lut(np.array([-1e9, 1e9]), file))
     else:
         low, high = float(seen.min()), float(seen.max())
     # Where rescaling turns values, pydicom's window has its upper end below.

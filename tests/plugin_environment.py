@@ -3,8 +3,8 @@
     python tests/plugin_environment.py plugins/NAME
 
 What this environment has already is not installed again; what the plugin names besides cxrbench, and is not
-here, comes in the versions of ``constraints.txt``. The plugin itself is installed without dependencies, so that
-pip neither goes through all of cxrbench's nor can change one.
+here, comes in the versions of ``constraints.txt``. The plugin itself is installed without dependencies, so
+that pip neither goes through all of cxrbench's nor can change one.
 """
 
 from __future__ import annotations

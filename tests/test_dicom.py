@@ -1,13 +1,10 @@
-"""DICOM as hospitals write it: every usual compression, depth and omission, against the greys it was made of."""
+"""DICOM as hospitals write it: usual compressions, depths and omissions, against the greys it was made of."""
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +13,7 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom is optional")
 from lossless_jpeg import lossless_jpeg  # noqa: E402
 from pydicom import uid  # noqa: E402
 from pydicom.encaps import encapsulate  # noqa: E402
+from pydicom.pixels import get_decoder  # noqa: E402
 from radiographs import content, dicom  # noqa: E402
 
 from cxrbench.decoding import grey_image, is_dicom  # noqa: E402
@@ -30,7 +28,7 @@ GREY = (
 
 
 def stored(bits):
-    return np.rint(GREY * (2**bits - 1) / 255).astype(np.int64)
+    return np.rint(GREY.astype(float) * (2**bits - 1) / 255).astype(np.int64)
 
 
 def greys(file):
@@ -116,7 +114,7 @@ def test_one_image_as_other_programs_wrote_it(name):
     [
         ("JPGExtended.dcm", (1024, 256)),
         ("JPEGLSNearLossless_08.dcm", (45, 10)),
-        ("JPEGLSNearLossless_16.dcm", (45, 10)),
+        ("JPEGLSNearLossless_16.dcm", (50, 10)),
         ("JPEG2000.dcm", (1024, 256)),
     ],
 )
@@ -234,66 +232,58 @@ def test_frames_beyond_the_one_that_is_told_are_left_alone():
     np.testing.assert_array_equal(greys(file), GREY)
 
 
-FILES = tuple(content(each) for each in (dicom(GREY), process_14_sv1(12, stored(12)))) + (
+FILES = (
+    content(dicom(GREY)),
+    content(process_14_sv1(12, stored(12))),
     bare(implicit=True),
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(FILES), st.integers(0, 1500), st.integers(0, 5000), st.integers(0, 255))
-@pytest.mark.filterwarnings("ignore")
 def test_whatever_is_lost_or_changed_pixels_or_one_sentence_come_back(written, at, cut, byte):
     damaged = bytearray(written)
     damaged[at] = byte
+    sentence, pixels = "", np.zeros((1, 1))
     try:
         pixels = grey_image(bytes(damaged[: len(damaged) - cut % len(damaged)]), "scan-7")
     except CxrbenchError as error:
-        assert str(error).startswith("The image scan-7 ")
-        assert "\n" not in str(error)
-    else:
-        assert pixels.ndim == 2
-        assert pixels.dtype == np.uint8
+        sentence = str(error)
+    assert (sentence.startswith("The image scan-7 ") and "\n" not in sentence) or pixels.dtype == np.uint8
+    assert pixels.ndim == 2
 
 
-WITHOUT_DECODER = """
-import sys
-from pathlib import Path
-
-sys.modules["libjpeg"] = sys.modules["jpeg_ls"] = None
-from cxrbench.decoding import grey_image
-
-for name in sys.argv[1:]:
-    try:
-        grey_image(Path(name).read_bytes(), "scan-7")
-    except Exception as error:
-        print(type(error).__name__, error)
-"""
+@pytest.fixture
+def without_libjpeg():
+    """pydicom as it is where pylibjpeg's decoders of JPEG are not installed."""
+    decoders = [get_decoder(each) for each in (uid.JPEGLosslessSV1, uid.JPEGExtended12Bit)]
+    plugin = ("pydicom.pixels.decoders.pylibjpeg", "_decode_frame")
+    for decoder in decoders:
+        decoder.remove_plugin("pylibjpeg")
+    yield
+    for decoder in decoders:
+        decoder.add_plugin("pylibjpeg", plugin)
 
 
-def test_a_missing_decoder_is_named_in_one_sentence(tmp_path):
+@pytest.mark.usefixtures("without_libjpeg")
+def test_a_missing_decoder_is_named_in_one_sentence():
     """Of JPEG Extended Pillow says that it can decode it, and then cannot."""
-    (tmp_path / "lossless.dcm").write_bytes(content(process_14_sv1(8, GREY)))
-    (tmp_path / "extended.dcm").write_bytes(packaged("JPGExtended.dcm"))
-    answer = subprocess.run(
-        [sys.executable, "-c", WITHOUT_DECODER, tmp_path / "lossless.dcm", tmp_path / "extended.dcm"],
-        env=subprocess_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, second = answer.stdout.splitlines()
-    assert first == (
-        "CxrbenchError The image scan-7 is compressed as JPEG Lossless, Non-Hierarchical, First-Order "
-        "Prediction (Process 14 [Selection Value 1]), which pylibjpeg-libjpeg unpacks; pip install "
-        "'cxrbench[dicom-jpeg]'."
-    )
-    assert second == (
-        "CxrbenchError The image scan-7 is compressed as JPEG Extended (Process 2 and 4), which "
-        "pylibjpeg-libjpeg unpacks; pip install 'cxrbench[dicom-jpeg]'."
-    )
+    files = {
+        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])": content(
+            process_14_sv1(8, GREY)
+        ),
+        "JPEG Extended (Process 2 and 4)": packaged("JPGExtended.dcm"),
+    }
+    for name, written in files.items():
+        with pytest.raises(CxrbenchError) as refusal:
+            grey_image(written, "scan-7")
+        assert str(refusal.value) == (
+            f"The image scan-7 is compressed as {name}, which pylibjpeg-libjpeg unpacks; pip install "
+            "'cxrbench[dicom-jpeg]'."
+        )
 
 
 def test_a_compression_that_nothing_reads_is_named():
     file = packed(dicom(GREY), uid.MPEG2MPML, b"\0" * 64)
-    with pytest.raises(CxrbenchError, match="compressed as MPEG2.*which pydicom does not read"):
+    with pytest.raises(CxrbenchError, match=r"compressed as MPEG2.*which pydicom does not read"):
         greys(file)

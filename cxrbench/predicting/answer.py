@@ -16,7 +16,6 @@ from cxrbench.predicting.patients import ASSUMED, Facts
 from cxrbench.predicting.reading import Failed
 from cxrbench.workflow.deployed import Deployed
 
-
 COLUMNS = (
     *("file", "patient_id", "age", "sex", "view", "assumed", "warnings"),
     *("finding", "probability", "threshold", "decision", "heatmap", "error"),

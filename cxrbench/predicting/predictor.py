@@ -88,8 +88,8 @@ class Predictor:
                 )
         if heatmaps is not None and len(networks) > 1:
             raise UsageError(
-                f"Heatmaps are of one network, and {source.run_id} has {len(networks)}; leave out --heatmaps, "
-                "or name a run of one of them."
+                f"Heatmaps are of one network, and {source.run_id} has {len(networks)}; leave out "
+                "--heatmaps, or name a run of one of them."
             )
         if heatmaps is not None and not _takes_images(networks[0]):
             raise UsageError(f"The network of {networks[0].run_id} sees no images; leave out --heatmaps.")

@@ -108,8 +108,8 @@ def _of_ensemble(store: Store, registry: Registry, record: Mapping[str, Any]) ->
 def _member(store: Store, registry: Registry, run_id: str, record: Mapping[str, Any]) -> Composed:
     if record.get("source") == "scored":
         raise UsageError(
-            f"{run_id} combines {record['run_id']}, which is made of scores of a file: there is no network to "
-            "run; name a member that has one."
+            f"{run_id} combines {record['run_id']}, which is made of scores of a file: there is no network "
+            "to run; name a member that has one."
         )
     return composed(store, registry, record["run_id"])
 
