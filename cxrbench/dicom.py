@@ -18,6 +18,7 @@ from cxrbench.errors import CxrbenchError, DamagedImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydicom.uid import UID
 
 _BROKEN = (
     *(OSError, EOFError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError),
@@ -127,7 +128,7 @@ def _require_decoder(file: Any, name: str) -> None:
         DamagedImageError: the file does not say how its pixels are compressed.
     """
     from pydicom.pixels import get_decoder
-    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit
+    from pydicom.uid import JPEGExtended12Bit
 
     syntax = file.file_meta.TransferSyntaxUID
     if not syntax.is_compressed:
@@ -144,12 +145,22 @@ def _require_decoder(file: Any, name: str) -> None:
     beyond_pillow = syntax == JPEGExtended12Bit and int(file.BitsStored) > 8
     lacking = "pylibjpeg" not in decoder.available_plugins
     if not decoder.is_available or (beyond_pillow and lacking):
-        extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
-        package = "pylibjpeg-openjpeg" if extra == "dicom" else "pylibjpeg-libjpeg"
+        package, extra = _unpacked_by(syntax)
         raise CxrbenchError(
             f"The image {name} is compressed as {syntax.name}, which {package} unpacks; pip install "
             f"'cxrbench[{extra}]'."
         )
+
+
+def _unpacked_by(syntax: UID) -> tuple[str, str]:
+    """The package that unpacks it, and the extra that has it."""
+    from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
+
+    if syntax in JPEGLSTransferSyntaxes:
+        return "pyjpegls", "dicom"
+    if syntax in JPEGTransferSyntaxes:
+        return "pylibjpeg-libjpeg", "dicom-jpeg"
+    return "pylibjpeg-openjpeg", "dicom"
 
 
 def _shown(file: Any, stored: NDArray[np.generic]) -> NDArray[np.uint8]:

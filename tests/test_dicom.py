@@ -64,6 +64,7 @@ LOSSLESS = {
     "JPEG lossless": process_14,
     "JPEG lossless SV1": process_14_sv1,
     "JPEG 2000 lossless": compressed(uid.JPEG2000Lossless),
+    "JPEG-LS": compressed(uid.JPEGLSLossless),
     "RLE": compressed(uid.RLELossless),
 }
 
@@ -78,13 +79,21 @@ def test_what_is_packed_without_loss_is_seen_as_it_was(pack, bits, inverted):
     np.testing.assert_array_equal(greys(file), GREY)
 
 
+LOSSY = {
+    "JPEG 2000": (uid.JPEG2000, {"j2k_psnr": [50]}),
+    "JPEG-LS": (uid.JPEGLSNearLossless, {"jls_error": 4}),
+}
+
+
 @pytest.mark.parametrize("bits", [8, 12, 16])
-def test_what_is_packed_with_loss_is_seen_nearly_so(bits):
-    file = dicom(stored(bits), bits)
-    file.compress(uid.JPEG2000, j2k_psnr=[50])
-    assert file.file_meta.TransferSyntaxUID == uid.JPEG2000
-    error = np.abs(greys(file).astype(int) - GREY)
-    assert 0 < error.max() <= 8
+@pytest.mark.parametrize(("syntax", "options"), LOSSY.values(), ids=LOSSY)
+def test_what_is_packed_with_loss_is_seen_nearly_so(syntax, options, bits):
+    values = stored(bits)
+    file = dicom(values, bits)
+    file.compress(syntax, **options)
+    assert file.file_meta.TransferSyntaxUID == syntax
+    assert len(file.PixelData) < values.size * file.BitsAllocated // 8
+    assert np.abs(greys(file).astype(int) - GREY).max() <= 8
 
 
 PACKAGED = {
@@ -253,34 +262,47 @@ def test_whatever_is_lost_or_changed_pixels_or_one_sentence_come_back(written, a
     assert pixels.ndim == 2
 
 
-@pytest.fixture
-def without_libjpeg():
-    """pydicom as it is where pylibjpeg's decoders of JPEG are not installed."""
-    decoders = [get_decoder(each) for each in (uid.JPEGLosslessSV1, uid.JPEGExtended12Bit)]
-    plugin = ("pydicom.pixels.decoders.pylibjpeg", "_decode_frame")
-    for decoder in decoders:
-        decoder.remove_plugin("pylibjpeg")
-    yield
-    for decoder in decoders:
-        decoder.add_plugin("pylibjpeg", plugin)
+MISSING = {
+    "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])": (
+        content(process_14_sv1(8, GREY)),
+        ("pylibjpeg",),
+        ("pylibjpeg-libjpeg", "dicom-jpeg"),
+    ),
+    # Pillow says that it can decode this one, and then cannot.
+    "JPEG Extended (Process 2 and 4)": (
+        packaged("JPGExtended.dcm"),
+        ("pylibjpeg",),
+        ("pylibjpeg-libjpeg", "dicom-jpeg"),
+    ),
+    "JPEG-LS Lossless Image Compression": (
+        packaged("MR_small_jpeg_ls_lossless.dcm"),
+        ("pylibjpeg", "pyjpegls"),
+        ("pyjpegls", "dicom"),
+    ),
+    "JPEG 2000 Image Compression": (
+        packaged("JPEG2000.dcm"),
+        ("pylibjpeg", "pillow"),
+        ("pylibjpeg-openjpeg", "dicom"),
+    ),
+}
 
 
-@pytest.mark.usefixtures("without_libjpeg")
-def test_a_missing_decoder_is_named_in_one_sentence():
-    """Of JPEG Extended Pillow says that it can decode it, and then cannot."""
-    files = {
-        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])": content(
-            process_14_sv1(8, GREY)
-        ),
-        "JPEG Extended (Process 2 and 4)": packaged("JPGExtended.dcm"),
-    }
-    for name, written in files.items():
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_decoder_is_named_in_one_sentence(name):
+    """Decoders are taken from pydicom, as if their packages were not installed."""
+    written, plugins, (package, extra) = MISSING[name]
+    decoder = get_decoder(pydicom.dcmread(io.BytesIO(written)).file_meta.TransferSyntaxUID)
+    for plugin in plugins:
+        decoder.remove_plugin(plugin)
+    try:
         with pytest.raises(CxrbenchError) as refusal:
             grey_image(written, "scan-7")
-        assert str(refusal.value) == (
-            f"The image scan-7 is compressed as {name}, which pylibjpeg-libjpeg unpacks; pip install "
-            "'cxrbench[dicom-jpeg]'."
-        )
+    finally:
+        for plugin in plugins:
+            decoder.add_plugin(plugin, (f"pydicom.pixels.decoders.{plugin}", "_decode_frame"))
+    assert str(refusal.value) == (
+        f"The image scan-7 is compressed as {name}, which {package} unpacks; pip install 'cxrbench[{extra}]'."
+    )
 
 
 def test_a_compression_that_nothing_reads_is_named():

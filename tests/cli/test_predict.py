@@ -366,8 +366,7 @@ def require_answers_of_its_test(results, data, run_id):
 
 
 WAYS = {
-    "average": ("average", ()),
-    "genetic": ("genetic:population=8,generations=3,restarts=1", ("--calibrator", "platt")),
+    "probabilities": ("genetic:population=8,generations=3,restarts=1", ("--calibrator", "platt")),
     "logits": ("logistic", ("--combine", "logits", "--thresholds", "youden")),
     "ranks": ("greedy:picks=5", ("--combine", "ranks", "--fitness", "macro_auc")),
 }
@@ -405,11 +404,10 @@ def test_members_without_weight_are_not_run(results, ids, data):
     assert require_answers_of_its_test(results, data, best)["networks"] == [run_id]
 
 
-def test_heatmaps_are_of_one_network(results, ids, scan, tmp_path):
-    both = combined(results, *ids)
-    answer = predict(results, both, scan, "--heatmaps", tmp_path / "heat")
+def test_heatmaps_are_of_one_network(results, ensemble, scan, tmp_path):
+    answer = predict(results, ensemble, scan, "--heatmaps", tmp_path / "heat")
     assert answer.exit_code == 2
-    assert f"Heatmaps are of one network, and {both} has 2" in answer.stderr
+    assert f"Heatmaps are of one network, and {ensemble} has 2" in answer.stderr
 
 
 def test_members_that_see_images_in_their_own_ways(results, ids, data):
