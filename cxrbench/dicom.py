@@ -49,7 +49,7 @@ def grey_dicom(content: bytes, name: str) -> NDArray[np.uint8]:
         file = read_dicom(content)
         _require_image(file, name)
         _require_decoder(file, name)
-        from pydicom.pixels import pixel_array
+        from pydicom.pixels.utils import pixel_array
 
         # The first frame: files of one may have more than they say.
         return _shown(file, pixel_array(file, index=0))
@@ -127,7 +127,7 @@ def _require_decoder(file: Any, name: str) -> None:
         CxrbenchError: the sentence names the package that is missing, if there is one.
         DamagedImageError: the file does not say how its pixels are compressed.
     """
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import JPEGExtended12Bit
 
     syntax = file.file_meta.TransferSyntaxUID

@@ -9,6 +9,7 @@ import rich_click as click
 
 from cxrbench.cli.common import (
     Output,
+    at_the_end,
     common,
     complete_components,
     complete_runs,
@@ -62,6 +63,7 @@ not stop the others; the exit code is 1 then. Names of patients are never part o
 @device_option
 @results_option
 @common
+@at_the_end
 def predict(
     run: str,
     files: tuple[Path, ...],
@@ -82,7 +84,7 @@ def predict(
     RUN has a network, averages several, or is an ensemble. Calibration, thresholds and decision rule are its
     own. Not for clinical use.
     """
-    from cxrbench.errors import CxrbenchError, UsageError
+    from cxrbench.errors import UsageError
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise UsageError(f"--out takes a file that ends in .csv or .json, not {out.name}.")
@@ -127,11 +129,7 @@ def predict(
         device_of(device),
         drawn,
     )
-    try:
-        predicted = predictor.predict(images, output.reporter)
-    except KeyboardInterrupt as error:
-        # Unlike runs, which keep what is finished.
-        raise CxrbenchError("Interrupted: there is no answer, and --out is not written.") from error
+    predicted = predictor.predict(images, output.reporter)
     if out is not None and out.suffix.lower() == ".csv":
         write_text(out, predicted.as_csv())
     elif out is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrbench.options import Use
 from cxrbench.predicting.header import Oddity
 from cxrbench.predicting.patients import ASSUMED, Facts
 from cxrbench.predicting.reading import Failed
@@ -119,7 +120,7 @@ class Predicted:
             "run_id": self.run_id,
             "networks": list(self.networks),
             "intended_use": "research; not for clinical use",
-            "calibrator": {"options": {}, **self.record["spec"]["calibrator"]},
+            "calibrator": Use.model_validate(self.record["spec"]["calibrator"]).model_dump(),
             "thresholds": dict(zip(self.behind.task.classes, self.behind.thresholds.tolist(), strict=True)),
             "images": [_image(each) for each in self.images],
             "failed": [{"file": str(each.path), "why": each.why} for each in self.failed],
