@@ -42,7 +42,8 @@ def trained(root: Path, results: Path, backbone: str, size: int) -> str:
 
 def network_alone(predictor: Predictor, pixels: np.ndarray) -> float:
     """Seconds of the network on pixels as they are stored."""
-    spec, network = predictor.trained.spec, predictor.trained.network().to(predictor.device)
+    (trained,) = predictor.composed.networks.values()
+    spec, network = trained.spec, trained.network().to(predictor.device)
     if spec.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
     names = list(map(str, range(len(pixels))))
@@ -52,7 +53,7 @@ def network_alone(predictor: Predictor, pixels: np.ndarray) -> float:
     with true_fp32():
         logits_of(
             network,
-            predictor.trained.backbone,
+            trained.backbone,
             rows,
             image_size=spec.image_size,
             crop=spec.crop,
@@ -86,7 +87,9 @@ def main() -> None:
         )
         files = sorted((root / "images").glob("*.png"))
         read = [predictor.reader(path) for path in files[: 8 * AT_ONCE]]
-        some = np.stack([each.pixels for each in read if isinstance(each, ReadImage)])
+        some = np.stack(
+            [pixels for each in read if isinstance(each, ReadImage) for pixels in each.pixels.values()]
+        )
         pixels = np.concatenate([some] * -(-len(files) // len(some)))[: len(files)]
         ratios = []
         for _ in range(asked.rounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -23,6 +24,16 @@ LARGEST = 80_000_000
 """Pixels of the largest image that is decoded; radiographs have up to some 25 million."""
 
 _DICOM_MARK = slice(128, 132)
+_DICOM_START = re.compile(
+    # Little endian with the value's kind or its short length, or big endian.
+    rb"[\x02\x08]\0.\0(?:[A-Z]{2}|[^\0]\0\0\0)|\0\x08\0.[A-Z]{2}",
+    re.DOTALL,
+)
+"""An element of the first groups, with which files without preamble and mark begin (PS3.5, 7.1)."""
+
+DICOM_HEAD = 132
+"""Bytes that tell DICOM."""
+
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 """What Pillow raises on content that is damaged."""
 
@@ -65,8 +76,11 @@ def grey_image(content: bytes, name: str) -> NDArray[np.uint8]:
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether a file's content begins as DICOM files do (PS3.10, 7.1)."""
-    return content[_DICOM_MARK] == b"DICM"
+    """Whether a file begins as DICOM does (PS3.10, 7.1), or as it does without preamble and mark.
+
+    The first :data:`DICOM_HEAD` bytes are enough.
+    """
+    return content[_DICOM_MARK] == b"DICM" or _DICOM_START.match(content) is not None
 
 
 def _grey(image: Image.Image, name: str) -> NDArray[np.uint8]:

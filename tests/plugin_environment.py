@@ -2,15 +2,18 @@
 
     python tests/plugin_environment.py plugins/NAME
 
-What this environment has already is not installed again; what the plugin adds comes in the versions of
-``constraints.txt``.
+What this environment has already is not installed again; what the plugin names besides cxrbench, and is not
+here, comes in the versions of ``constraints.txt``. The plugin itself is installed without dependencies, so
+that pip neither goes through all of cxrbench's nor can change one.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
@@ -20,7 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 def main(plugin: Path) -> None:
     """Make or update the environment of the plugin in that folder."""
     python = environment(plugin.resolve() / ".venv")
-    install(python, "--editable", f"{plugin.resolve()}[test]")
+    project = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    install(python, *(each for each in named if re.split(r"[^\w-]", each)[0] != "cxrbench"))
+    install(python, "--no-deps", "--no-build-isolation", "--editable", plugin.resolve())
 
 
 def environment(folder: Path) -> Path:
@@ -35,7 +41,7 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def install(python: Path, *what: str) -> None:
+def install(python: Path, *what: str | Path) -> None:
     """Install into that Python's environment."""
     options = ("--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt")
     words = (python, "-m", "pip", "install", *options, *what)

@@ -263,7 +263,7 @@ def test_a_flat_dicom_is_flat():
     ],
 )
 def test_a_dicom_cut_short_is_named(damage):
-    with pytest.raises(DamagedImageError, match=r"The image scan-7 is a damaged DICOM file"):
+    with pytest.raises(DamagedImageError, match=r"The image scan-7 is a (damaged DICOM file|.*cut short)"):
         grey_image(damage(dicom(LEVELS)), "scan-7")
 
 

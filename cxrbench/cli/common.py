@@ -126,6 +126,19 @@ def common(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def at_the_end(function: F) -> F:
+    """For a command that keeps nothing until its end: it says so when interrupted; below :func:`common`."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            raise CxrbenchError("Interrupted: there is no answer; the same command begins anew.") from error
+
+    return wrapped  # type: ignore[return-value]
+
+
 results_option = click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from cxrbench.cli.common import Output, common, complete_runs, nonconforming_option, results_option
+from cxrbench.cli.common import (
+    Output,
+    at_the_end,
+    common,
+    complete_runs,
+    nonconforming_option,
+    results_option,
+)
 
 _EPILOG = """
 Example: cxrbench export nih-densenet_fpn-weighted_bce-none-dynamic-s0-1a2b3c4d --to onnx --out deployed
@@ -37,6 +44,7 @@ inputs are prepared. It is run and compared with the network before it is put in
 @nonconforming_option
 @results_option
 @common
+@at_the_end
 def export(run: str, form: str, folder: Path, results: Path, output: Output) -> None:
     """Write a trained network for other tools, checked, with a model card. Not for clinical use."""
     registry = output.components().registry

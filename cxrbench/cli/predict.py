@@ -9,6 +9,7 @@ import rich_click as click
 
 from cxrbench.cli.common import (
     Output,
+    at_the_end,
     common,
     complete_components,
     complete_runs,
@@ -47,10 +48,8 @@ not stop the others; the exit code is 1 then. Names of patients are never part o
 @click.option(
     "--explainer",
     metavar=NAME,
-    default="gradcam",
-    show_default=True,
     shell_complete=complete_components("explainer"),
-    help="What makes the heatmaps.",
+    help="What makes the heatmaps.  [default: gradcam]",
 )
 @click.option("--layer", metavar="NAME", help="Layer of the network for heatmaps.  [default: its own]")
 @click.option(
@@ -66,12 +65,13 @@ not stop the others; the exit code is 1 then. Names of patients are never part o
 @nonconforming_option
 @results_option
 @common
+@at_the_end
 def predict(
     run: str,
     files: tuple[Path, ...],
     out: Path | None,
     heatmaps: Path | None,
-    explainer: str,
+    explainer: str | None,
     layer: str | None,
     patients: Path | None,
     age: float | None,
@@ -81,9 +81,10 @@ def predict(
     results: Path,
     output: Output,
 ) -> None:
-    """Say what a trained network finds in image files: probabilities, thresholds, decisions.
+    """Say what a run finds in image files: probabilities, thresholds, decisions.
 
-    Calibration, thresholds and decision rule are the run's. Not for clinical use.
+    RUN has a network, averages several, or is an ensemble. Calibration, thresholds and decision rule are its
+    own. Not for clinical use.
     """
     from cxrbench.errors import UsageError
 
@@ -91,8 +92,9 @@ def predict(
         raise UsageError(f"--out takes a file that ends in .csv or .json, not {out.name}.")
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {out.parent} for --out; make it first.")
-    if layer is not None and heatmaps is None:
-        raise UsageError("--layer is for --heatmaps DIR.")
+    for option, given in (("--layer", layer), ("--explainer", explainer)):
+        if given is not None and heatmaps is None:
+            raise UsageError(f"{option} is for --heatmaps DIR.")
 
     from cxrbench.predicting.files import image_files
 
@@ -120,7 +122,7 @@ def predict(
         output.reporter.warn(f"{strangers:,} rows of {patients} are of none of the files")
     drawn = None
     if heatmaps is not None:
-        use = parse_use("--explainer", explainer)
+        use = parse_use("--explainer", explainer or "gradcam")
         marks = nonconforming(registry, explainer=use)
         drawn = Heatmaps(heatmaps, make(use, "explainer", registry), layer, tuple(marks))
     predictor = Predictor.of(

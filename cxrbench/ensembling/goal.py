@@ -95,3 +95,24 @@ class MetricFitness:
 def refitted(task: Task, scores: FloatArray, labels: FloatArray) -> FloatArray | None:
     """The threshold ``[c]`` of each class's best F1; None where the most probable class is called."""
     return best_f1(scores, labels)[0] if task.kind == "multilabel" else None
+
+
+def require_order_alone(metric: Metric, name: str, classes: int) -> None:
+    """Refuse a metric of what probabilities are, where scores are ranks, which are no probabilities.
+
+    It is asked twice, of the same labels and decisions: once of probabilities, once of their squares, which
+    have the same order.
+
+    Raises:
+        UsageError: the answers differ.
+    """
+    rng = np.random.default_rng(0)
+    labels = (rng.random((200, classes)) < 0.5).astype(np.float64)
+    probabilities = (rng.random(labels.shape) + labels) / 2
+    decisions = (probabilities >= 0.5).astype(np.float64)
+    asked = [metric.value(labels, each, decisions) for each in (probabilities, probabilities**2)]
+    if not np.isclose(*asked, rtol=1e-9, atol=0, equal_nan=True):
+        raise UsageError(
+            f"{name} judges probabilities, and ranks are none; give --combine probabilities or logits, or "
+            "another --fitness."
+        )

@@ -6,15 +6,16 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrbench.options import Use
 from cxrbench.predicting.header import Oddity
 from cxrbench.predicting.patients import ASSUMED, Facts
 from cxrbench.predicting.reading import Failed
 from cxrbench.workflow.deployed import Deployed
-from cxrbench.workflow.trained import Trained
 
 COLUMNS = (
     *("file", "patient_id", "age", "sex", "view", "assumed", "warnings"),
@@ -77,18 +78,25 @@ class Predicted:
     """What a run says of files, in their order.
 
     Attributes:
-        trained: the network.
+        record: the run's ``run.json``.
+        networks: the runs that the networks were trained in.
         behind: its calibration, thresholds and rule.
         images: those that could be read.
         failed: the others.
         nonconforming: a clause on each component that failed a check.
     """
 
-    trained: Trained
+    record: Mapping[str, Any]
+    networks: tuple[str, ...]
     behind: Deployed
     images: tuple[PredictedImage, ...]
     failed: tuple[Failed, ...]
     nonconforming: tuple[str, ...] = ()
+
+    @property
+    def run_id(self) -> str:
+        """Of the run."""
+        return str(self.record["run_id"])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,12 +118,12 @@ class Predicted:
 
     def document(self) -> dict[str, Any]:
         """As JSON; what is unknown or undecided is null."""
-        spec = self.trained.spec
         return {
-            "run_id": self.trained.run_id,
+            "run_id": self.run_id,
+            "networks": list(self.networks),
             "intended_use": "research; not for clinical use",
-            "calibrator": spec.calibrator.model_dump(),
-            "thresholds": dict(zip(self.trained.task.classes, self.behind.thresholds.tolist(), strict=True)),
+            "calibrator": Use.model_validate(self.record["spec"]["calibrator"]).model_dump(),
+            "thresholds": dict(zip(self.behind.task.classes, self.behind.thresholds.tolist(), strict=True)),
             "images": [_image(each) for each in self.images],
             "failed": [{"file": str(each.path), "why": each.why} for each in self.failed],
             "notes": list(self.notes),

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cxrbench.decoding import DICOM_HEAD, is_dicom
+
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 """Of images, in any case."""
-
-_MARK_AT, _MARK = 128, b"DICM"
 
 
 def image_files(paths: Iterable[Path]) -> tuple[list[Path], int]:
@@ -49,8 +49,7 @@ def _is_image(path: Path) -> bool:
 def _is_dicom(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            file.seek(_MARK_AT)
-            return file.read(len(_MARK)) == _MARK
+            return is_dicom(file.read(DICOM_HEAD))
     except OSError:
         # Named where it is read.
         return True

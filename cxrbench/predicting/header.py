@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from datetime import date
 from typing import Any, Literal
 
 from cxrbench.datasets.tables import OLDEST_AGE, years
-from cxrbench.dicom import reading
+from cxrbench.dicom import read_dicom, reading
 
 Sex = Literal["M", "F"]
 View = Literal["PA", "AP"]
@@ -94,11 +93,9 @@ def read_header(content: bytes, name: str) -> Header:
         CxrbenchError: pydicom is not installed.
         DamagedImageError: the file is damaged.
     """
-    with reading(name):
-        import pydicom
-
-        file = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
-        return _header(file)
+    # Nothing says yet which of the file's texts are names.
+    with reading(name, detail=False):
+        return _header(read_dicom(content, _TAGS))
 
 
 def _header(file: Any) -> Header:

@@ -124,15 +124,16 @@ class Drawer:
 
 def _picture(image: ReadImage, heat: NDArray[np.float32], size: int, crop: float) -> Image.Image:
     """A map over what the network sees of the image; the image has the sides' ratio of its file."""
-    assert image.pixels is not None
-    side = image.pixels.shape[0]
+    # Heatmaps are of one network, which has one sight.
+    (pixels,) = image.pixels.values()
+    side = pixels.shape[0]
     margin, window = central_window(side, size, crop)
     whole = np.zeros((side, side), np.float32)
     seen = Image.fromarray(heat).resize((window, window), Image.Resampling.BILINEAR)
     whole[margin : margin + window, margin : margin + window] = np.asarray(seen).clip(0, 1)
     colours = colormaps["inferno"](whole)[..., :3]
     opaque = (_OPAQUE * np.clip(whole * 2, 0, 1))[..., None]
-    mixed = image.pixels[..., None] / 255 * (1 - opaque) + colours * opaque
+    mixed = pixels[..., None] / 255 * (1 - opaque) + colours * opaque
     height, width = image.shape
     scale = _LONGEST / max(height, width)
     shape = max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,4 +1,4 @@
-"""A run's network on files: decoded ahead of it, a few images at a time, to calibrated decisions."""
+"""A run's networks on files: decoded ahead of them, a few images at a time, to calibrated decisions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cxrbench.canonical import digest
 from cxrbench.conformance.marks import nonconforming
 from cxrbench.data import patient_vectors
 from cxrbench.errors import CxrbenchError, UsageError
+from cxrbench.interfaces import Dataset
 from cxrbench.options import make
 from cxrbench.pixels.images import stored_side
 from cxrbench.pixels.preparing import in_parallel
@@ -24,15 +26,16 @@ from cxrbench.predicting.answer import OfFinding, Predicted, PredictedImage
 from cxrbench.predicting.header import Oddity
 from cxrbench.predicting.heatmaps import Drawer, Heatmaps
 from cxrbench.predicting.patients import Facts, Patients
-from cxrbench.predicting.reading import Failed, Reader, ReadImage
+from cxrbench.predicting.reading import Failed, Reader, ReadImage, Sight
 from cxrbench.registry import Registry
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.store import Store
 from cxrbench.training.batches import Rows
 from cxrbench.training.devices import deterministic, true_fp32
 from cxrbench.training.inference import logits_of
+from cxrbench.workflow.composed import Composed, composed
 from cxrbench.workflow.deployed import Deployed, deployed
-from cxrbench.workflow.trained import Trained, trained_network
+from cxrbench.workflow.trained import Trained
 
 if TYPE_CHECKING:
     from cxrbench.interfaces import FloatArray
@@ -43,19 +46,19 @@ AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained network with what stands behind it.
+    """The networks of a run with what stands behind them.
 
     Attributes:
-        trained: the network.
-        behind: its calibration, thresholds and rule.
+        composed: the networks, and what becomes of their logits.
+        behind: calibration, thresholds and rule of the run.
         reader: makes pixels of files.
         patients: where patient data come from.
-        device: where the network is computed.
+        device: where networks are computed.
         heatmaps: where they are asked for.
         nonconforming: a clause on each component that failed a check.
     """
 
-    trained: Trained
+    composed: Composed
     behind: Deployed
     reader: Reader
     patients: Patients
@@ -73,37 +76,32 @@ class Predictor:
         device: torch.device,
         heatmaps: Heatmaps | None = None,
     ) -> Predictor:
-        """The network of a stored run; nothing of its data set is needed.
+        """The networks of a stored run; nothing of its data set is needed.
 
         Raises:
-            UsageError: there is no such run, or none with exactly one network that can be used so.
+            UsageError: there is no such run, or none with networks that can be used so.
             CxrbenchError: what it was made from is missing or damaged.
         """
-        trained = trained_network(store, registry, run)
-        spec, takes_images = trained.spec, "image" in trained.backbone.inputs
-        if "patient" in trained.backbone.inputs and spec.patient_data != "own":
+        source = composed(store, registry, run)
+        networks = list(source.networks.values())
+        for each in networks:
+            if "patient" in each.backbone.inputs and each.spec.patient_data != "own":
+                raise UsageError(
+                    f"{each.run_id} was trained with patient data of others, as a control; name another run."
+                )
+        if heatmaps is not None and len(networks) > 1:
             raise UsageError(
-                f"{trained.run_id} was trained with patient data of others, as a control; name another run."
+                f"Heatmaps are of one network, and {source.run_id} has {len(networks)}; leave out "
+                "--heatmaps, or name a run of one of them."
             )
-        if heatmaps is not None and not takes_images:
-            raise UsageError(f"The network of {trained.run_id} sees no images; leave out --heatmaps.")
-        return cls(
-            trained,
-            deployed(store, registry, trained.record, trained.task),
-            Reader(
-                # What draws images decodes none.
-                None if _drawn(trained) else make(spec.dataset, "dataset", registry),
-                make(spec.preprocessing, "preprocessing", registry),
-                stored_side(spec.image_size, spec.crop) if takes_images else None,
-            ),
-            patients,
-            device,
-            heatmaps,
-            (*nonconforming(registry, trained.spec), *(heatmaps.nonconforming if heatmaps else ())),
-        )
+        if heatmaps is not None and not _takes_images(networks[0]):
+            raise UsageError(f"The network of {networks[0].run_id} sees no images; leave out --heatmaps.")
+        behind = deployed(store, registry, source.record, source.task)
+        reader, marks = Reader(_sights(networks, registry)), _marks(source, registry, heatmaps)
+        return cls(source, behind, reader, patients, device, heatmaps, marks)
 
     def predict(self, files: Sequence[Path], reporter: Reporter) -> Predicted:
-        """What the network says of files; those that cannot be read are listed.
+        """What the run says of files; those that cannot be read are listed.
 
         Raises:
             UsageError: heatmaps are asked for, and the network has no such layer.
@@ -111,12 +109,14 @@ class Predictor:
         """
         drawer = None
         if self.heatmaps is not None:
-            drawer = self.heatmaps.of(self.trained, self._network, self.device)
+            ((training, network),) = self._networks.items()
+            drawer = self.heatmaps.of(self.composed.networks[training], network, self.device)
         images: list[PredictedImage] = []
         failed: list[Failed] = []
+        specs = [each.spec.training for each in self.composed.networks.values()]
         with (
             true_fp32(),
-            deterministic(self.trained.spec.training.deterministic),
+            deterministic(any(each.deterministic for each in specs)),
             reporter.progress("predicting", len(files)) as advance,
         ):
             answers = in_parallel(self.reader, files, len(files), AT_ONCE)
@@ -129,28 +129,49 @@ class Predictor:
                 advance(len(read), f"{len(failed)} failed" if failed else "")
         order = {path: place for place, path in enumerate(files)}
         failed.sort(key=lambda each: order[each.path])
-        return Predicted(self.trained, self.behind, tuple(images), tuple(failed), self.nonconforming)
+        return Predicted(
+            self.composed.record,
+            self.composed.networks_of,
+            self.behind,
+            tuple(images),
+            tuple(failed),
+            self.nonconforming,
+        )
 
     @cached_property
-    def _network(self) -> nn.Module:
-        network = self.trained.network()
-        if self.trained.spec.training.channels_last:
+    def _networks(self) -> dict[str, nn.Module]:
+        return {name: self._placed(each) for name, each in self.composed.networks.items()}
+
+    def _placed(self, trained: Trained) -> nn.Module:
+        network = trained.network()
+        if trained.spec.training.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return network.to(self.device)
+
+    @cached_property
+    def _takes_patients(self) -> bool:
+        return any("patient" in each.backbone.inputs for each in self.composed.networks.values())
 
     def _predicted(
         self, read: Sequence[ReadImage], before: int, drawer: Drawer | None
     ) -> Iterator[PredictedImage | Failed]:
         facts = [self.patients.of(each.path, each.header) for each in read]
-        rows = _rows(read, facts)
-        logits = self._logits(rows)
-        finite = np.asarray(np.isfinite(logits).all(axis=1))
-        probabilities = self.behind.probabilities(np.where(finite[:, None], logits, 0))
+        found = {
+            name: self._logits(trained, self._networks[name], _rows(read, facts, trained))
+            for name, trained in self.composed.networks.items()
+        }
+        finite = np.asarray(
+            np.all([np.isfinite(logits).all(axis=1) for logits in found.values()], axis=0), bool
+        )
+        logits = self.composed.logits(
+            {name: np.where(finite[:, None], each, 0) for name, each in found.items()}
+        )
+        probabilities = self.behind.probabilities(logits)
         decisions = self.behind.decisions(probabilities)
         drawn: list[dict[str, Path]] = [{} for _ in read]
         if drawer is not None:
             wanted = (decisions == 1) & finite[:, None]
-            drawn = drawer.draw(read, rows, wanted, before)
+            drawn = drawer.draw(read, _rows(read, facts, drawer.trained), wanted, before)
         for place, image in enumerate(read):
             if not finite[place]:
                 yield Failed(image.path, "makes the network give a logit that is not finite")
@@ -159,7 +180,7 @@ class Predictor:
                 image.path,
                 image.header.patient_id if image.header else "",
                 facts[place],
-                facts[place].unknown if "patient" in self.trained.backbone.inputs else (),
+                facts[place].unknown if self._takes_patients else (),
                 _oddities(image),
                 tuple(
                     OfFinding(
@@ -169,16 +190,16 @@ class Predictor:
                         float(decisions[place, column]),
                         drawn[place].get(name),
                     )
-                    for column, name in enumerate(self.trained.task.classes)
+                    for column, name in enumerate(self.composed.task.classes)
                 ),
             )
 
-    def _logits(self, rows: Rows) -> FloatArray:
-        spec = self.trained.spec
+    def _logits(self, trained: Trained, network: nn.Module, rows: Rows) -> FloatArray:
+        spec = trained.spec
         try:
             logits = logits_of(
-                self._network,
-                self.trained.backbone,
+                network,
+                trained.backbone,
                 rows,
                 image_size=spec.image_size,
                 crop=spec.crop,
@@ -192,6 +213,41 @@ class Predictor:
                 "work, or give --device cpu."
             ) from error
         return logits.numpy().astype(np.float64)
+
+
+def _marks(source: Composed, registry: Registry, heatmaps: Heatmaps | None) -> tuple[str, ...]:
+    """A clause on each component behind the answer that failed a check, when the run was made or since."""
+    since = [clause for each in source.networks.values() for clause in nonconforming(registry, each.spec)]
+    made = source.record.get("nonconforming", ())
+    return tuple(dict.fromkeys([*made, *since, *(heatmaps.nonconforming if heatmaps else ())]))
+
+
+def _takes_images(trained: Trained) -> bool:
+    return "image" in trained.backbone.inputs
+
+
+def _sight_name(trained: Trained) -> str:
+    """Networks of one name see the same pixels of a file."""
+    spec = trained.spec
+    # Decoding does not depend on options of data sets.
+    dataset = None if _drawn(trained) else spec.dataset.name
+    return digest([dataset, spec.preprocessing.model_dump(), stored_side(spec.image_size, spec.crop)])
+
+
+def _sights(networks: Sequence[Trained], registry: Registry) -> dict[str, Sight]:
+    datasets: dict[str, Dataset] = {}
+    sights = {}
+    for trained in filter(_takes_images, networks):
+        spec, decoder = trained.spec, None
+        # What draws images decodes none.
+        if not _drawn(trained):
+            decoder = datasets.setdefault(spec.dataset.name, make(spec.dataset, "dataset", registry))
+        sights[_sight_name(trained)] = Sight(
+            decoder,
+            make(spec.preprocessing, "preprocessing", registry),
+            stored_side(spec.image_size, spec.crop),
+        )
+    return sights
 
 
 def _drawn(trained: Trained) -> bool:
@@ -219,7 +275,8 @@ def _in_batches(
         yield batch
 
 
-def _rows(read: Sequence[ReadImage], facts: Sequence[Facts]) -> Rows:
+def _rows(read: Sequence[ReadImage], facts: Sequence[Facts], trained: Trained) -> Rows:
+    """The images as a network sees them."""
     table = pd.DataFrame(
         {
             "age": [each.age for each in facts],
@@ -227,11 +284,14 @@ def _rows(read: Sequence[ReadImage], facts: Sequence[Facts]) -> Rows:
             "view": pd.Series([each.view for each in facts], dtype=object),
         }
     )
-    pixels = [each.pixels for each in read if each.pixels is not None]
+    pixels = None
+    if _takes_images(trained):
+        name = _sight_name(trained)
+        pixels = np.stack([each.pixels[name] for each in read])
     return Rows(
         pd.Index([str(each.path) for each in read]),
         patient_vectors(table),
-        np.stack(pixels) if pixels else None,
+        pixels,
         np.arange(len(read)),
         None,
     )

@@ -1,7 +1,8 @@
-"""From a file to pixels as the network's own images were stored, in any thread or process."""
+"""From a file to pixels as networks' own images were stored, in any thread or process."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,13 +25,13 @@ class ReadImage:
     Attributes:
         path: of the file.
         header: of a DICOM file.
-        pixels: uint8 ``[side, side]``; None where the network takes no images.
+        pixels: uint8 ``[side, side]`` by the name of the sight; empty where no network takes images.
         shape: height and width of the image in its file; zeros without pixels.
     """
 
     path: Path
     header: Header | None
-    pixels: NDArray[np.uint8] | None
+    pixels: Mapping[str, NDArray[np.uint8]]
     shape: tuple[int, int]
 
 
@@ -48,18 +49,44 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads files one at a time.
+class Sight:
+    """How networks see images.
 
     Attributes:
-        dataset: what decoded the images that the network was trained on; None for the usual decoding.
+        dataset: what decoded the images that they were trained on; None for the usual decoding.
         preprocessing: of whole images.
-        side: of the stored square; None where the network takes no images.
+        side: of the stored square.
     """
 
     dataset: Dataset | None
     preprocessing: Preprocessing
-    side: int | None
+    side: int
+
+    def decoded(self, content: bytes, name: str) -> NDArray[np.uint8]:
+        """The whole image ``[h, w]``.
+
+        Raises:
+            DamagedImageError: the content is no image.
+            CxrbenchError: what decodes it is not installed.
+        """
+        if self.dataset is not None:
+            return self.dataset.pixels(content, name, self.side)
+        return grey_image(content, name)
+
+    def seen(self, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A whole image as it is stored: ``[side, side]``."""
+        return squared(self.preprocessing.apply(whole), self.side)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads files one at a time.
+
+    Attributes:
+        sights: by name, what is made of an image; those that share a data set share the decoding.
+    """
+
+    sights: Mapping[str, Sight]
 
     def __call__(self, path: Path) -> ReadImage | Failed:
         """The image of a file, or why there is none."""
@@ -67,12 +94,7 @@ class Reader:
         try:
             content = path.read_bytes()
             header = read_header(content, str(path)) if is_dicom(content) else None
-            if self.side is None:
-                return ReadImage(path, header, None, (0, 0))
-            whole = self._decoded(content, str(path), self.side)
-            height, width = whole.shape
-            pixels = squared(self.preprocessing.apply(whole), self.side)
-            return ReadImage(path, header, pixels, (height, width))
+            return self._read(path, content, header)
         except OSError as error:
             return Failed(path, f"cannot be read ({error.strerror or error})")
         except DamagedImageError as error:
@@ -81,7 +103,12 @@ class Reader:
             why = str(error).rstrip(".")
         return Failed(path, header.without_names(why) if header else why)
 
-    def _decoded(self, content: bytes, name: str, side: int) -> NDArray[np.uint8]:
-        if self.dataset is not None:
-            return self.dataset.pixels(content, name, side)
-        return grey_image(content, name)
+    def _read(self, path: Path, content: bytes, header: Header | None) -> ReadImage:
+        wholes: dict[int, NDArray[np.uint8]] = {}
+        pixels, shape = {}, (0, 0)
+        for name, sight in self.sights.items():
+            if id(sight.dataset) not in wholes:
+                wholes[id(sight.dataset)] = sight.decoded(content, str(path))
+            whole = wholes[id(sight.dataset)]
+            pixels[name], shape = sight.seen(whole), (whole.shape[0], whole.shape[1])
+        return ReadImage(path, header, pixels, shape)

@@ -123,7 +123,9 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
         limits.append(f"There is no threshold, hence no decision, for {_listed(undecided)}.")
     weak = [row["finding"] for row in told if not row["feasible"] and row["threshold"] is not None]
     if weak:
-        limits.append(f"Thresholds do not reach what their strategy promises for {_listed(weak)}.")
+        limits.append(
+            f"Thresholds are not what their strategy asks for, as their notes say: {_listed(weak)}."
+        )
     if missing := record.get("findings_not_in_test"):
         limits.append(f"Predicted, but not tested: {_listed(missing)}.")
     limits.append(
@@ -170,7 +172,8 @@ def _performance(record: Mapping[str, Any]) -> list[str]:
     ]
     said = (
         "On the test images, with 95% intervals over resampled patients; network, calibration and thresholds "
-        "are held fixed. Another seed varies by more. – is undefined."
+        "are held fixed. Another seed varies by more. – is undefined; what is undefined in many resamples "
+        "has no interval."
         if intervals
         else "On the test images; an older cxrbench made the run without intervals."
     )
@@ -206,11 +209,18 @@ def _deciding(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[st
         point = points.get(name, {})
         rows.append((_plain(name), _figure(threshold, _bounds(point, "threshold")), point.get("reason", "")))
     calibration, rule = metadata["calibration"], metadata["decision"]
+    fitted = zip(metadata["classes"], calibration["state"]["fitted"], strict=True)
+    raw = [name for name, own in fitted if not own]
+    kept = (
+        f" It was not fitted, for want of positives or negatives, and changes nothing for {_listed(raw)}."
+        if raw and calibration["name"] != "none"
+        else ""
+    )
     return [
         "## From logits to decisions",
-        f"Logits become probabilities by the calibrator `{_text(calibration['name'])}`; a finding is called "
-        f"from its threshold on; the rule for decisions is `{_text(rule['name'])}`. The file carries the "
-        "calibrator's state, all thresholds and how inputs are prepared.",
+        f"Logits become probabilities by the calibrator `{_text(calibration['name'])}`.{kept} A finding is "
+        f"called from its threshold on; the rule for decisions is `{_text(rule['name'])}`. The file carries "
+        "the calibrator's state, all thresholds and how inputs are prepared.",
         _table(("finding", "threshold", "note"), rows),
     ]
 

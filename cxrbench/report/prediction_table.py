@@ -26,13 +26,13 @@ _MOST = 60
 def prediction_tables(predicted: Predicted) -> list[RenderableType]:
     """Images with their findings, what was assumed or odd, and the files that failed."""
     images = predicted.images
-    body = _whole(images) if len(images) <= _IN_FULL else _short(images)
+    body = [_whole(images) if len(images) <= _IN_FULL else _short(images)] if images else []
     more = len(images) - _MOST
     left = [Text(f"{more:,} more images: --out FILE.csv has all")] if more > 0 else []
     failures = [f"{printable(str(each.path))} {printable(each.why)}" for each in predicted.failed]
     return [
-        heading(f"{predicted.trained.run_id}: not for clinical use"),
-        body,
+        heading(f"{predicted.run_id}: not for clinical use"),
+        *body,
         *left,
         *(Text(printable(note)) for note in predicted.notes),
         *marks(predicted.nonconforming),

@@ -142,10 +142,25 @@ def combine(
     ids: pd.Index[str],
 ) -> None:
     """Write ``predictions.parquet`` of test images, of members' logits ``[m, n, c]``."""
-    combined = search.combine(tune.scores(test), found["state"])
-    logits = to_logits(tune.task, tune.scale, combined)
+    logits = combined(search, found, tune.task, test, tune.logits)
     table = pd.DataFrame(logits, index=ids, columns=list(tune.task.classes))
     Predictions(tune.task, table.astype("float32")).write(folder / "predictions.parquet")
+
+
+def combined(
+    search: EnsembleSearch, found: Mapping[str, Any], task: Task, logits: FloatArray, tune: FloatArray
+) -> FloatArray:
+    """The ensemble's logits ``[n, c]`` of any images.
+
+    Args:
+        search: what found it.
+        found: what :func:`read` gives.
+        task: whose classes the columns are.
+        logits: ``[m, n, c]`` of the members.
+        tune: ``[m, t, c]``, theirs of the images that were searched on.
+    """
+    scores = scaled(task, found["scale"], logits, tune)
+    return to_logits(task, found["scale"], search.combine(scores, found["state"]))
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import tomli_w
 
 from cxrbench.data import Data, Passport
 from cxrbench.ensembling.fitness import FITNESSES
-from cxrbench.ensembling.goal import Goal
+from cxrbench.ensembling.goal import Goal, require_order_alone
 from cxrbench.ensembling.members import JoinedMembers, Member, join_members
 from cxrbench.ensembling.spec import EnsembleSpec
 from cxrbench.errors import UsageError, did_you_mean
@@ -342,6 +342,8 @@ def _goal_of(spec: EnsembleSpec, joined: JoinedMembers, registry: Registry) -> G
         return Goal(spec.fitness)
     metric: Metric = make(spec.fitness, "metric", registry)
     joined.task.require_fit("metric", spec.fitness.name, metric.tasks)
+    if spec.combine == "ranks":
+        require_order_alone(metric, spec.fitness.name, len(joined.task.classes))
     return Goal(figure_name(spec.fitness, registry), metric)
 
 

@@ -81,25 +81,39 @@ def trained_network(store: Store, registry: Registry, run_id: str) -> Trained:
         UsageError: there is no such run, or none with exactly one trained network.
         CxrbenchError: what it was made from is missing or damaged.
     """
-    record = read_record(store.find_run(run_id))
-    run_id = record["run_id"]
+    networks = trained_networks(store, registry, read_record(store.find_run(run_id)))
+    if len(networks) > 1:
+        raise UsageError(
+            f"{networks[0].run_id} averages {len(networks)} networks; name a run of one of them (averaged=1)."
+        )
+    return networks[0]
+
+
+def trained_networks(store: Store, registry: Registry, record: Mapping[str, Any]) -> tuple[Trained, ...]:
+    """The networks of a run, by its ``run.json``: one, or those whose probabilities it averages.
+
+    Raises:
+        UsageError: the run was made of predictions.
+        CxrbenchError: what it was made from is missing or damaged.
+    """
     require_network(record)
     spec = RunSpec.model_validate(record["spec"])
-    if spec.averaged > 1:
-        raise UsageError(
-            f"{run_id} averages {spec.averaged} networks; name a run of one of them (averaged=1)."
-        )
     predicted = next(each for each in record["artifacts"] if each.startswith("predict/"))
     task = Predictions.read(store.read(predicted).folder / "predictions.parquet").task
-    training = record["training"].removeprefix("artifacts/")
-    return Trained(
-        run_id,
-        record,
-        spec,
-        architecture_of(spec, registry),
-        task,
-        training,
-        store.read(training).folder / "weights.safetensors",
+    backbone = architecture_of(spec, registry)
+    # An older record names the last training alone.
+    trainings = [each.removeprefix("artifacts/") for each in record.get("trainings", [record["training"]])]
+    return tuple(
+        Trained(
+            record["run_id"],
+            dict(record),
+            spec,
+            backbone,
+            task,
+            training,
+            store.read(training).folder / "weights.safetensors",
+        )
+        for training in trainings
     )
 
 

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cxrbench.cli.common import common
+from cxrbench.cli.common import at_the_end, common
 from cxrbench.cli.main import main
 from cxrbench.errors import CxrbenchError, UsageError
 
@@ -52,6 +52,17 @@ def test_errors_are_one_sentence_and_an_exit_code(error, code, said, options):
     assert result.stderr.splitlines()[-1].startswith(said)
     assert ("Traceback" in result.stderr) == (options == ["--debug"])
     assert (len(result.stderr.splitlines()) == 1) == (options != ["--debug"])
+
+
+def test_a_command_that_keeps_nothing_says_so_where_it_is_interrupted():
+    @command
+    @at_the_end
+    def fail(output):
+        raise KeyboardInterrupt
+
+    result = CliRunner().invoke(fail)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: Interrupted: there is no answer; the same command begins anew.\n"
 
 
 def test_faults_of_the_program_are_not_hidden():

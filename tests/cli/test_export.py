@@ -151,8 +151,13 @@ def test_a_file_that_computes_something_else_is_not_left(record, tmp_path, monke
 
 
 def test_the_card_says_what_the_record_has(record, tmp_path):
-    export(record, tmp_path, "exported-program")
+    told = export(record, tmp_path, "exported-program", "--json").json["metadata"]
     card = (tmp_path / CARD).read_text()
+    fitted = dict(zip(told["classes"], told["calibration"]["state"]["fitted"], strict=True))
+    (unfitted,) = re.findall(
+        r"It was not fitted, for want of positives or negatives, and changes nothing for (.*?)\.", card
+    )
+    assert unfitted.split(", ") == [name.replace("_", " ") for name, own in fitted.items() if not own]
     assert "**Not for clinical use.**" in card
     assert record["passport"]["id"] in card
     for heading in ("Network", "Limits", "Data passport", "Performance", "Subgroups", "Files"):

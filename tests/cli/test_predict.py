@@ -17,6 +17,7 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom is optional")
 
 from radiographs import content, dicom, grey, write_table  # noqa: E402
 
+from cxrbench.ensembling.members import Member  # noqa: E402
 from cxrbench.options import make  # noqa: E402
 from cxrbench.pixels import preparing  # noqa: E402
 from cxrbench.plugins import installed  # noqa: E402
@@ -24,9 +25,12 @@ from cxrbench.predicting.patients import Patients  # noqa: E402
 from cxrbench.predicting.predictor import Predictor  # noqa: E402
 from cxrbench.predicting.reading import ReadImage  # noqa: E402
 from cxrbench.predictions import Predictions  # noqa: E402
+from cxrbench.records import read_record  # noqa: E402
 from cxrbench.reporter import Reporter  # noqa: E402
+from cxrbench.stages import evaluate  # noqa: E402
 from cxrbench.store import Store  # noqa: E402
 from cxrbench.workflow import Workflow  # noqa: E402
+from cxrbench.workflow.composed import composed  # noqa: E402
 from cxrbench.workflow.trained import rows_of, trained_network  # noqa: E402
 
 JUDGED = ("--calibrator", "platt", "--set", "min_positives=2", "--epochs", 1, "--device", "cpu")
@@ -83,7 +87,8 @@ def test_pixels_and_answers_are_those_of_the_runs_own_test(results, data, ids):
         read = predictor.reader(data / name)
         assert isinstance(read, ReadImage)
         assert read.shape == grey(data / name).shape
-        np.testing.assert_array_equal(read.pixels, rows.pixels[rows.positions[place]])
+        (pixels,) = read.pixels.values()
+        np.testing.assert_array_equal(pixels, rows.pixels[rows.positions[place]])
 
     answer = predict(results, ids[0], *(data / name for name in rows.image_ids))
     assert answer.exit_code == 0, answer.stderr
@@ -288,9 +293,10 @@ def test_a_network_of_drawn_images_reads_files_as_they_are(tmp_path, scan):
         Store(tmp_path, reporter, create=False), registry, run_id, Patients(), torch.device("cpu")
     )
     read = predictor.reader(scan)
-    side = read.pixels.shape[0]
-    whole = make(predictor.trained.spec.preprocessing, "preprocessing", registry).apply(grey(scan))
-    np.testing.assert_array_equal(read.pixels, preparing.squared(whole, side))
+    (pixels,) = read.pixels.values()
+    (trained,) = predictor.composed.networks.values()
+    whole = make(trained.spec.preprocessing, "preprocessing", registry).apply(grey(scan))
+    np.testing.assert_array_equal(pixels, preparing.squared(whole, pixels.shape[0]))
 
 
 @pytest.mark.parametrize(
@@ -299,6 +305,7 @@ def test_a_network_of_drawn_images_reads_files_as_they_are(tmp_path, scan):
         (("--out", "x.txt"), "ends in .csv or .json"),
         (("--out", "no/folder/x.csv"), "There is no folder"),
         (("--layer", "x"), "--layer is for --heatmaps"),
+        (("--explainer", "layercam"), "--explainer is for --heatmaps"),
         (("--heatmaps", "x", "--layer", "nothing.like.it"), "has no layer"),
         (("--heatmaps", "x", "--explainer", "gradkam"), "gradcam"),
     ],
@@ -321,3 +328,102 @@ def test_a_folder_without_images(results, ids, tmp_path):
     answer = predict(results, ids[0], tmp_path)
     assert answer.exit_code == 2
     assert "There is no image" in answer.stderr
+
+
+# Runs of several networks.
+
+
+def combined(results, *runs, search="average", more=()):
+    asked = ("--search", search, "--folds", 2, "--min-positives", 0, "--results", results, "--json", *more)
+    answer = invoke("ensemble", *runs, *asked)
+    assert answer.exit_code == 0, answer.stderr
+    return answer.json["run_id"]
+
+
+def member(results, run_id):
+    """A stored run with its predictions."""
+    store = Store(results, Reporter(quiet=True), create=False)
+    return Member(store, read_record(store.find_run(run_id)))
+
+
+def require_answers_of_its_test(results, data, run_id):
+    """What is predicted of the files of its test images is what the run has stored; the answer."""
+    of_run = member(results, run_id)
+    (step,) = (each for each in of_run.record["artifacts"] if each.startswith("evaluate/"))
+    folder = of_run.store.read(step).folder
+    files = [data / name for name in of_run.predictions("test").table.index]
+    answer = predict(results, run_id, *files, "--patients", data / "table.csv")
+    assert answer.exit_code == 0, answer.stderr
+    images = answer.json["images"]
+    expected = evaluate.read_probabilities(folder)
+    np.testing.assert_allclose(np.stack(list(map(probabilities, images))), expected, atol=1e-5)
+    thresholds = np.array(list(answer.json["thresholds"].values()), float)
+    clear = np.abs(expected - thresholds) > 1e-5
+    assert clear.mean() > 0.5
+    decided = np.array([[each["decision"] for each in image["findings"]] for image in images], float)
+    np.testing.assert_array_equal(decided[clear], evaluate.read_decisions(folder)[clear])
+    return answer.json
+
+
+WAYS = {
+    "probabilities": ("genetic:population=8,generations=3,restarts=1", ("--calibrator", "platt")),
+    "logits": ("logistic", ("--combine", "logits", "--thresholds", "youden")),
+    "ranks": ("greedy:picks=5", ("--combine", "ranks", "--fitness", "macro_auc")),
+}
+
+
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
+def ensemble(results, ids, request):
+    """An ensemble of the network of images and that of patient data."""
+    search, more = request.param
+    return combined(results, *ids, search=search, more=more)
+
+
+def test_an_ensemble_makes_of_its_members_logits_what_it_has_stored(results, ensemble):
+    """Bit for bit: scale, weights and rounding are those of its own test predictions."""
+    own = member(results, ensemble)
+    found = composed(own.store, installed().registry, ensemble)
+    expected = own.predictions("test").table
+    logits = {}
+    for each in (member(results, run_id) for run_id in own.record["members"]):
+        training = each.record["training"].removeprefix("artifacts/")
+        logits[training] = each.predictions("test").matrix(expected.index)
+    needed = {name: logits[name] for name in found.networks}
+    np.testing.assert_array_equal(found.logits(needed), expected.to_numpy(np.float64))
+
+
+def test_an_ensemble_answers_as_on_its_own_test(results, data, ensemble):
+    told = require_answers_of_its_test(results, data, ensemble)
+    assert set(told["networks"]) <= set(member(results, ensemble).record["members"])
+
+
+def test_members_without_weight_are_not_run(results, ids, data):
+    best = combined(results, *ids, search="best_single")
+    rows = member(results, best).record["ensemble"]["members"]
+    (run_id,) = (row["run_id"] for row in rows if row["weight"] > 0)
+    assert require_answers_of_its_test(results, data, best)["networks"] == [run_id]
+
+
+def test_heatmaps_are_of_one_network(results, ensemble, scan, tmp_path):
+    answer = predict(results, ensemble, scan, "--heatmaps", tmp_path / "heat")
+    assert answer.exit_code == 2
+    assert f"Heatmaps are of one network, and {ensemble} has 2" in answer.stderr
+
+
+def test_members_that_see_images_in_their_own_ways(results, ids, data):
+    """Another size and another preprocessing, within an ensemble of which one is a member."""
+    more = ("--data-root", data, "--weights", "none", *JUDGED, "--preprocessing", "equalize", "--crop", 1)
+    network = ("--backbone", "timm/test_resnet", "--image-size", 48)
+    other = run(results, *network, *more, backbone=None, dataset="csv:table=table.csv")
+    assert other.exit_code == 0, other.stderr
+    both = combined(results, ids[0], other.json["runs"][0]["run_id"])
+    require_answers_of_its_test(results, data, both)
+    require_answers_of_its_test(results, data, combined(results, both, ids[1]))
+
+
+def test_a_run_that_averages_networks(results, data):
+    more = ("--data-root", data, "--weights", "none", *JUDGED, "--set", "averaged=2", "--image-size", 32)
+    done = run(results, *more, backbone=LIGHT, dataset="csv:table=table.csv")
+    assert done.exit_code == 0, done.stderr
+    run_id = done.json["runs"][0]["run_id"]
+    assert require_answers_of_its_test(results, data, run_id)["networks"] == [run_id]

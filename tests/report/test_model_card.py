@@ -21,7 +21,8 @@ def metadata(record):
         "intended_use": "research",
         "inputs": {"patient": {"shape": ["batch", 3]}},
         "thresholds": {row["finding"]: row["threshold"] for row in record["per_finding"]},
-        "calibration": {"name": "none"},
+        "classes": [row["finding"] for row in record["per_finding"]],
+        "calibration": {"name": "none", "state": {"fitted": [False] * len(record["per_finding"])}},
         "decision": {"name": "none"},
     }
 

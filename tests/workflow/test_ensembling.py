@@ -271,6 +271,9 @@ def test_what_is_no_fitness_is_refused(results):
     refused = ensemble(results, "one", "two", more=("--fitness", "macro_f2"))
     assert refused.exit_code == 2
     assert "did you mean macro_f1" in " ".join(refused.stderr.split())
+    of_ranks = ensemble(results, "one", "two", more=("--combine", "ranks", "--fitness", "log_loss"))
+    assert of_ranks.exit_code == 2
+    assert "log_loss judges probabilities" in " ".join(of_ranks.stderr.split())
     of_findings = ensemble(results, "one", "two", search="per_finding", more=("--fitness", "f_beta"))
     assert of_findings.exit_code == 2
     assert "one number of all findings" in " ".join(of_findings.stderr.split())
@@ -334,3 +337,11 @@ def test_mismatches_are_counted_and_named(files, results, tmp_path):
     score(files, results, "relabelled", labels="others.csv")
     message = ensemble(results, "two", "relabelled").stderr
     assert "have different labels of" in message
+
+
+def test_an_ensemble_of_scores_has_no_network_to_predict_with(results, answer, tmp_path):
+    refused = invoke("predict", answer["run_id"], tmp_path / "scan.png", "--results", results)
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.split())
+    assert f"{answer['run_id']} combines scored-" in said
+    assert "there is no network to run" in said
