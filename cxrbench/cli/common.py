@@ -127,7 +127,7 @@ def common(function: F) -> F:
 
 
 def at_the_end(function: F) -> F:
-    """For a command that keeps nothing until its end: it says so when interrupted; below :func:`common`."""
+    """Say, below :func:`common`, of an interrupted command that it keeps nothing until its end."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
