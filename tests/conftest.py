@@ -15,6 +15,7 @@ import pytest
 import torch
 from browser import browser, open_page  # noqa: F401  (fixtures of all tests)
 from click.testing import CliRunner
+from hypothesis import settings
 from reference import reference  # noqa: F401  (likewise)
 
 from cxrbench.cli.main import main
@@ -26,6 +27,9 @@ from cxrbench.store import Store
 from cxrbench.workflow import Job, Workflow
 
 torch.set_num_threads(1)
+# No example fails for taking long: how busy the machine is says nothing.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 DPI = sheet.DPI
 """Of figures; tests of these ask for it."""

@@ -74,7 +74,7 @@ def test_a_run_of_two_networks_is_made_of_those_of_its_seeds(tmp_path):
 def test_relabelled_training_reads_the_teachers_labels_and_no_test(tmp_path):
     job = job_of(tmp_path, relabelled_by=2, seed=5)
     assert len(job.plan().new_trainings) == 3
-    job.train()
+    job.do()
     teachers = [job_of(tmp_path, seed=seed) for seed in (0, 1)]
     assert not any(teacher.trains for teacher in teachers)
     assert job_of(tmp_path, seed=5).trains  # on the published labels it is another network
