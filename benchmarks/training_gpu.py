@@ -43,8 +43,10 @@ from cxrbench.statistics.averages import macro
 from cxrbench.statistics.ranking import auc
 from cxrbench.training.batches import Batch, Rows, SeededOrder, loader
 from cxrbench.training.devices import accelerator_for, best_precision, device_of, name_of, true_fp32
-from cxrbench.training.loop import Step, Training, precision_of, train
+from cxrbench.training.loop import train
 from cxrbench.training.schedule import cycles_of
+from cxrbench.training.setting import Training, precision_of
+from cxrbench.training.step import Step
 from cxrbench.training.views import network_inputs
 
 BACKBONE = DensenetFpn()

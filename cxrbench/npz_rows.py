@@ -20,8 +20,6 @@ from numpy.lib import format as npy
 
 from cxrbench.errors import CxrbenchError, DamagedImageError
 
-ARCHIVE = ".npz"
-
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -89,6 +87,15 @@ def read_row(path: Path, name: str) -> bytes:
     if len(content) != stack.row_bytes:
         raise DamagedImageError(f"{name} in {path}", "is cut off in its archive")
     return content
+
+
+def row_start(path: Path, name: str, count: int) -> bytes:
+    """The first ``count`` bytes of a row, or fewer where it is shorter.
+
+    Raises:
+        FileNotFoundError, CxrbenchError: as :func:`read_row`.
+    """
+    return read_row(path, name)[:count]
 
 
 def _found(path: Path, name: str) -> tuple[str, int, Stack]:

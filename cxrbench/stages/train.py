@@ -30,9 +30,10 @@ from cxrbench.training.batch_size import largest_share
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import TrainingState, load_own_weights, save_weights
 from cxrbench.training.devices import name_of
-from cxrbench.training.loop import EpochEnded, Stop, Training, never, train, unheard
+from cxrbench.training.loop import EpochEnded, Stop, never, train, unheard
 from cxrbench.training.processes import current
 from cxrbench.training.randomness import derive
+from cxrbench.training.setting import Training
 from cxrbench.training.trainable import freeze, frozen_modules, require_trainable
 
 VERSION = "4"

@@ -10,8 +10,9 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json, write_json
 from cxrbench.training.batches import Batch, loader
 from cxrbench.training.devices import StepTooLargeError, accelerator_for, in_one_sentence, true_fp32
-from cxrbench.training.loop import Step, Training, precision_of
 from cxrbench.training.schedule import CyclePlan, cycles_of
+from cxrbench.training.setting import Training, precision_of
+from cxrbench.training.step import Step
 from cxrbench.training.trainable import frozen_modules
 
 _SPARE = 10

@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from cxrbench.files import read_json
-from cxrbench.interfaces import Augmentation, Backbone
 from cxrbench.reporter import Advance, Reporter
 from cxrbench.specs import TrainingSpec
-from cxrbench.statistics.averages import macro
-from cxrbench.statistics.decisions import balanced_accuracy, confusion, f1, precision, recall
-from cxrbench.statistics.operating import best_f1
-from cxrbench.statistics.ranking import auc
-from cxrbench.statistics.single_label import accuracy, confusion_matrix
-from cxrbench.task import Task
-from cxrbench.training.batches import Batch, Rows, SeededOrder
+from cxrbench.training.batches import SeededOrder
 from cxrbench.training.checkpoint import (
     OPTIMIZER_FILES,
     TrainingState,
@@ -35,37 +28,28 @@ from cxrbench.training.checkpoint import (
     save_weights,
 )
 from cxrbench.training.devices import (
-    Precision,
     accelerator_for,
     deterministic,
     in_one_sentence,
     true_fp32,
 )
-from cxrbench.training.ema import average_of
-from cxrbench.training.inference import logits_of
 from cxrbench.training.log import TrainingLog
 from cxrbench.training.processes import DivergedError, Processes, current
 from cxrbench.training.randomness import derive, uniforms
 from cxrbench.training.schedule import (
-    CyclePlan,
     Schedule,
     cycles_of,
     most_epochs,
-    optimizer_of,
     schedule_of,
 )
-from cxrbench.training.trainable import freeze, frozen_modules
-from cxrbench.training.views import network_inputs
+from cxrbench.training.setting import Training, precision_of
+from cxrbench.training.step import Step
+from cxrbench.training.validation import validate
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
     from numpy.typing import NDArray
 
-    from cxrbench.interfaces import FloatArray, LossFunction
-
-LOGGED_THRESHOLDS = (0.4, 0.5, 0.6)
-"""For all findings alike: those of Dunn Beltran and Alsaghier, "Multi-Label Classification for Chest X-Rays",
-2022, section 5, which has figures at each of them after every epoch."""
+    from cxrbench.interfaces import LossFunction
 
 _CHECK_EVERY = 10
 """Steps between looks at the loss: a look waits for the device."""
@@ -86,39 +70,6 @@ EpochEnded = Callable[[Mapping[str, Any]], None]
 
 def unheard(epoch: Mapping[str, Any]) -> None:
     """Nobody is told."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """Everything that one training depends on.
-
-    Attributes:
-        network: freshly built, with its initial weights, on the CPU.
-        backbone: says what the network takes and how images are normalised.
-        loss: of logits and labels; on val throughout, so that all epochs can be compared.
-        augmentation: what training sees of an image.
-        task: how logits become probabilities.
-        train: rows with labels.
-        val: rows with labels; only process 0 looks at them.
-        image_size: side of the network's input.
-        crop: share of an image's side that the network sees.
-        seed: of order, augmentation and dropout.
-        spec: all other settings; precision and batch size are not ``auto`` here.
-        cycle_losses: what each of ``spec.cycles`` trains with; where there are none, ``loss``.
-    """
-
-    network: nn.Module
-    backbone: Backbone
-    loss: LossFunction
-    augmentation: Augmentation
-    task: Task
-    train: Rows
-    val: Rows
-    image_size: int
-    crop: float
-    seed: int
-    spec: TrainingSpec
-    cycle_losses: tuple[LossFunction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,7 +186,7 @@ def _train(
                 order.epoch = epoch
                 losses, times = _train_epoch(step, loss, schedule, batches, epoch, advance)
                 judged = plain if average is None else average.network
-                row = processes.agree(partial(_validate, training, judged, accelerator.device))
+                row = processes.agree(partial(validate, training, judged, accelerator.device))
                 if isinstance(schedule, ReduceLROnPlateau):
                     schedule.step(row["val_loss"])
                 score = -row["val_loss"] if spec.select == "loss" else row[spec.select]
@@ -284,85 +235,6 @@ def _train(
     return True
 
 
-class _Stepped(nn.Module):
-    """The network as steps see it: into its ``forward``, not the network's own, accelerate puts autocast."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        logits: Tensor = self.network(*inputs)
-        return logits
-
-
-class Step:
-    """The network with all that a step changes, on its device and, with several processes, joined to theirs.
-
-    Attributes:
-        plain: the network itself: what is validated and saved.
-        optimizer: accelerate's, which knows of fp16's scaler; of the cycle that was begun.
-        average: the averaged weights, where there are any.
-    """
-
-    optimizer: Any
-
-    def __init__(self, training: Training, accelerator: Accelerator, *, alone: bool = False) -> None:
-        """Prepare a training's network for its cycles; ``alone`` leaves other processes out of it."""
-        self.training, self.accelerator = training, accelerator
-        spec = training.spec
-        self.plain = training.network.to(accelerator.device)
-        if spec.channels_last:
-            self.plain = self.plain.to(memory_format=torch.channels_last)
-        self.average = average_of(self.plain, spec.ema)
-        self._learnt = [parameter for parameter in self.plain.parameters() if parameter.requires_grad]
-        self._frozen: list[nn.Module] = []
-        self._run: Any = torch.compile(self.plain) if spec.compile else self.plain
-        self._network: Any = None
-        self._alone = alone
-        masked = bool(np.isnan(training.train.known_labels).any())
-        self._weighs_shares = masked and not alone and current().count > 1
-
-    def begin_cycle(self, cycle: CyclePlan) -> None:
-        """A fresh optimizer of what the cycle trains; the rest is frozen.
-
-        Joined to other processes anew, which must know what has a gradient.
-        """
-        spec, accelerator = self.training.spec, self.accelerator
-        self._network = self.optimizer = None
-        accelerator.free_memory()
-        self._frozen = frozen_modules(self.plain, cycle.trainable)
-        freeze(self._learnt, self._frozen)
-        self._network = accelerator.prepare_model(_Stepped(self._run), evaluation_mode=self._alone)
-        self.optimizer = accelerator.prepare_optimizer(optimizer_of(self.plain, spec, cycle.learning_rate))
-
-    def begin_epoch(self) -> None:
-        """Dropout and batch normalisation as in training; what is frozen, as in evaluation."""
-        self._network.train()
-        for module in self._frozen:
-            module.training = False
-
-    def take(self, loss_of: LossFunction, batch: Batch, draws: Tensor) -> Tensor:
-        """One step on a batch that lies on the device: its loss, not waited for."""
-        training, spec = self.training, self.training.spec
-        view = partial(training.augmentation.view, draws=draws)
-        inputs = network_inputs(
-            training.backbone, batch, training.image_size, training.crop, spec.channels_last, view
-        )
-        loss = loss_of(self._network(*inputs), batch["labels"])
-        if self._weighs_shares:
-            loss = loss * current().weight_of(batch["labels"])
-        self.accelerator.backward(loss)
-        if spec.clip_norm:
-            # Of the gradients themselves: accelerate takes fp16's scale from them first.
-            self.accelerator.clip_grad_norm_(self.plain.parameters(), spec.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.average is not None and not self.optimizer.step_was_skipped:
-            self.average.update(self.plain)
-        return loss.detach()
-
-
 def _train_epoch(
     step: Step, loss_of: LossFunction, schedule: Schedule, batches: Any, epoch: int, advance: Advance
 ) -> tuple[list[float], list[float]]:
@@ -401,65 +273,6 @@ def _train_epoch(
         times.append(time.perf_counter() - started)
         started = time.perf_counter()
     return losses, times
-
-
-def _validate(training: Training, network: nn.Module, device: torch.device) -> dict[str, float]:
-    """Loss and figures on val; F1 at the best threshold of each finding, or of the most probable class.
-
-    In fp32, as predictions are: what is selected is then what is predicted with, and ties of bf16's 8 bits
-    select nothing. Val is a ninth of train, and a step costs three passes, so this costs some percent.
-    """
-    logits = logits_of(
-        network,
-        training.backbone,
-        training.val,
-        image_size=training.image_size,
-        crop=training.crop,
-        batch_size=training.spec.images_a_step,
-        channels_last=training.spec.channels_last,
-        device=device,
-    )
-    labels = training.val.known_labels
-    with torch.inference_mode():
-        loss = float(training.loss(logits, torch.from_numpy(labels.astype(np.float32))))
-    if np.isnan(labels).all():
-        loss = math.nan
-    probabilities = training.task.probabilities(logits.numpy())
-    if training.task.kind == "singlelabel":
-        decisions = training.task.decide(probabilities, None)
-        f1_of_each = f1(confusion(decisions, labels))
-        row = {"accuracy": accuracy(confusion_matrix(decisions, labels))}
-    else:
-        thresholds, f1_of_each = best_f1(probabilities, labels)
-        decisions = training.task.decide(probabilities, thresholds)
-        row = _at_fixed(training, probabilities, labels)
-    counts = confusion(decisions, labels)
-    return {
-        "val_loss": loss,
-        "mean_precision": macro(precision(counts)),
-        "mean_recall": macro(recall(counts)),
-        "macro_f1": macro(f1_of_each),
-        "macro_auc": macro(auc(probabilities, labels)),
-        **row,
-    }
-
-
-def _at_fixed(training: Training, probabilities: FloatArray, labels: FloatArray) -> dict[str, float]:
-    """Figures on val at each of :data:`LOGGED_THRESHOLDS`."""
-    row = {}
-    for threshold in LOGGED_THRESHOLDS:
-        everywhere = np.full(probabilities.shape[1], threshold)
-        counts = confusion(training.task.decide(probabilities, everywhere), labels)
-        row[f"macro_f1_at_{threshold:g}"] = macro(f1(counts))
-        row[f"auc_binarized_at_{threshold:g}"] = macro(balanced_accuracy(counts))
-    return row
-
-
-def precision_of(spec: TrainingSpec) -> Precision:
-    """The number format, once it is resolved."""
-    if spec.precision == "auto":
-        raise ValueError("the precision is resolved before training")
-    return spec.precision
 
 
 def _not_finite(

@@ -25,8 +25,9 @@ from cxrbench.testing.augmentations import CHECKS
 from cxrbench.training.batches import Rows, loader
 from cxrbench.training.checkpoint import TrainingState
 from cxrbench.training.devices import accelerator_for
-from cxrbench.training.loop import Step, Training
 from cxrbench.training.schedule import cycles_of
+from cxrbench.training.setting import Training
+from cxrbench.training.step import Step
 
 pytestmark = [
     pytest.mark.gpu,

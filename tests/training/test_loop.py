@@ -16,7 +16,8 @@ from cxrbench.specs import TrainingSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows, SeededOrder
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.loop import Training, train
+from cxrbench.training.loop import train
+from cxrbench.training.setting import Training
 
 TASK = Task("multilabel", ("A", "B"))
 BACKBONE = DensenetFpn(use="patient")

@@ -13,7 +13,8 @@ from cxrbench.specs import TrainingSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
 from cxrbench.training.checkpoint import load_own_weights
-from cxrbench.training.loop import Training, train
+from cxrbench.training.loop import train
+from cxrbench.training.setting import Training
 
 TASK = Task("singlelabel", ("A", "B", "C"))
 

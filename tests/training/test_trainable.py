@@ -16,7 +16,8 @@ from cxrbench.resizers.learnable import LearnableResizer
 from cxrbench.specs import Cycle, TrainingSpec
 from cxrbench.task import Task
 from cxrbench.training.batches import Rows
-from cxrbench.training.loop import Training, train
+from cxrbench.training.loop import train
+from cxrbench.training.setting import Training
 from cxrbench.training.trainable import frozen_modules
 
 TASK = Task("multilabel", ("A", "B"))
