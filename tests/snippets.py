@@ -36,7 +36,9 @@ def _pages(*patterns: str) -> list[Page]:
     return [Page(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
 
 
-PAGES = _pages("README.md", "docs/*.md", "results/reference/*.md", "benchmarks/README.md")
+PAGES = _pages("README.md", "docs/*.md")
+RECORDS = _pages("results/reference/*.md", "benchmarks/README.md")
+"""How committed figures were made, of files that others publish: read, and not run."""
 COMMANDS = Page("docs/reference/commands.md", commands.page())
 """Made of the code: each command's example."""
 PAGES_OF_PLUGINS = _pages("plugins/*/README.md")

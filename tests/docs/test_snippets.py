@@ -12,7 +12,7 @@ import tomllib
 
 import click
 import pytest
-from snippets import COMMANDS, PAGES, PAGES_OF_PLUGINS, ROOT, blocks, lines, parsed
+from snippets import COMMANDS, PAGES, PAGES_OF_PLUGINS, RECORDS, ROOT, blocks, lines, parsed
 
 from cxrbench.cli.run import _AXES as AXES
 from cxrbench.datasets.manifest_csv.columns import read_column_map
@@ -24,10 +24,10 @@ from cxrbench.recipes.suite import runs_of
 from cxrbench.registry import KINDS
 from cxrbench.tuning.search import require_possible, search_of
 
-LINES = [line for page in [*PAGES, COMMANDS] for line in lines(page)]
+LINES = [line for page in [*PAGES, *RECORDS, COMMANDS] for line in lines(page)]
 OURS = [line for line in LINES if line.is_ours]
-OTHERS = [line for page in [*PAGES, *PAGES_OF_PLUGINS] for line in lines(page) if not line.is_ours]
-BLOCKS = [block for page in PAGES for block in blocks(page)]
+OTHERS = [line for page in [*PAGES, *RECORDS, *PAGES_OF_PLUGINS] for line in lines(page) if not line.is_ours]
+BLOCKS = [block for page in [*PAGES, *RECORDS] for block in blocks(page)]
 REGISTRY = load_plugins([]).registry
 
 _KINDS = {kind: kind for kind in KINDS} | {
@@ -142,7 +142,7 @@ def test_what_else_is_typed_is_there(line):
         assert (ROOT / words[0]).is_file()
 
 
-@pytest.mark.parametrize("page", [*PAGES, *PAGES_OF_PLUGINS], ids=str)
+@pytest.mark.parametrize("page", [*PAGES, *RECORDS, *PAGES_OF_PLUGINS], ids=str)
 def test_links_to_other_files_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.text)
     # Pages of the reference are made when the site is built, which is strict about links to them.

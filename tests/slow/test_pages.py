@@ -24,7 +24,6 @@ _SMALLER = (
     (r"run (?!.*--(backbone|recipe|config|epochs))", "--backbone timm/test_resnet"),
     (r"run .*--backbone xrv/", "--set images_per_role=16 --set min_positives=0"),  # nothing is trained
     (r"run .*--runtimes", "--dry-run"),  # hundreds of calls by each of them
-    (r"run .*literature\.toml", "--dry-run"),  # 42 trainings: 'make test-recipes'
     (r"run .*suite\.toml", "--calibrator none --thresholds fixed --seed 0"),  # 216 plans take a minute
     (r"tune ", "--trials 1 --budget 1 --set images_per_role=16 --set training.batch_size=8"),
     (r"latency ", "--precision fp32 --batch-size 1 --samples 30 --seconds 0.1 --no-split"),
