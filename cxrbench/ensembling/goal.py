@@ -110,8 +110,8 @@ def require_order_alone(metric: Metric, name: str, classes: int) -> None:
     labels = (rng.random((200, classes)) < 0.5).astype(np.float64)
     probabilities = (rng.random(labels.shape) + labels) / 2
     decisions = (probabilities >= 0.5).astype(np.float64)
-    asked = [metric.value(labels, each, decisions) for each in (probabilities, probabilities**2)]
-    if not np.isclose(*asked, rtol=1e-9, atol=0, equal_nan=True):
+    first, second = (metric.value(labels, each, decisions) for each in (probabilities, probabilities**2))
+    if not np.isclose(first, second, rtol=1e-9, atol=0, equal_nan=True):
         raise UsageError(
             f"{name} judges probabilities, and ranks are none; give --combine probabilities or logits, or "
             "another --fitness."
