@@ -368,7 +368,7 @@ def require_answers_of_its_test(results, data, run_id):
 WAYS = {
     "probabilities": ("genetic:population=8,generations=3,restarts=1", ("--calibrator", "platt")),
     "logits": ("logistic", ("--combine", "logits", "--thresholds", "youden")),
-    "ranks": ("greedy:picks=5", ("--combine", "ranks", "--fitness", "macro_auc")),
+    "ranks": ("average", ("--combine", "ranks", "--fitness", "macro_auc")),
 }
 
 
