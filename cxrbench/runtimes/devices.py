@@ -13,7 +13,7 @@ def missing_cuda() -> str:
         return ""
     if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         return "this torch is built without CUDA; install one that has it, see pytorch.org"
-    return "torch finds no CUDA device here; use a machine with an NVIDIA GPU, or install the driver of this one's"
+    return "torch finds no CUDA device; use a machine with an NVIDIA GPU, and install its driver"
 
 
 def torch_precisions(device: DeviceType) -> tuple[NumberFormat, ...]:
