@@ -164,19 +164,18 @@ def _unpacked_by(syntax: UID) -> tuple[str, str]:
 
 
 def _shown(file: Any, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
     _drop_useless(file)
     values = apply_modality_lut(stored, file)
-    if file.get("VOILUTSequence"):
-        # Tables are looked up by whole numbers.
-        values = np.rint(values).astype(np.int64)
-    seen = np.asarray(apply_voi_lut(values, file), dtype=np.float64)
-    if "WindowCenter" in file and not file.get("VOILUTSequence"):
+    looked_up = _by_table(file, values)
+    if looked_up is None and "WindowCenter" in file:
+        seen = np.asarray(apply_windowing(values, file), np.float64)
         # The window's ends, whether the image reaches them or not; of a sigmoid, exp() overflows to its end.
         with np.errstate(over="ignore"):
-            low, high = map(float, apply_voi_lut(np.array([-1e9, 1e9]), file))
+            low, high = map(float, apply_windowing(np.array([-1e9, 1e9]), file))
     else:
+        seen = np.asarray(values if looked_up is None else looked_up, np.float64)
         low, high = float(seen.min()), float(seen.max())
     # Where rescaling turns values, pydicom's window has its upper end below.
     grey = np.zeros_like(seen) if high == low else (seen - low) / (high - low)
@@ -184,6 +183,28 @@ def _shown(file: Any, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
         grey = 1 - grey
     levels: NDArray[np.uint8] = np.rint(grey.clip(0, 1) * 255).astype(np.uint8)
     return levels
+
+
+def _by_table(file: Any, values: NDArray[Any]) -> NDArray[Any] | None:
+    """Values by the first VOI table; None where there is none, or one without entries.
+
+    Looked up here, since pydicom 3.0 counts entries in their own type: of a table of 8 bits, value 256 would
+    be looked up as 0. Values before the first that the table names have its first entry, those behind its
+    end the last (PS3.3 C.11.2.1.1).
+    """
+    table = next(iter(file.get("VOILUTSequence") or ()), {})
+    if table.get("LUTDescriptor") is None or not table.get("LUTData"):
+        return None
+    count, first, _ = map(int, table.LUTDescriptor)
+    entries = table["LUTData"].value
+    if isinstance(entries, bytes):
+        _, little = file.original_encoding
+        words = len(entries) >= 2 * (count or 2**16)
+        entries = np.frombuffer(entries, ("<u2" if little else ">u2") if words else np.uint8)
+    entries = np.atleast_1d(entries)[: count or 2**16]
+    places = np.rint(values).astype(np.int64) - first
+    found: NDArray[Any] = entries[places.clip(0, len(entries) - 1)]
+    return found
 
 
 def _drop_useless(file: Any) -> None:

@@ -41,7 +41,11 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}; mend that and run the same command again."
-    return " ".join(str(error).split()) or type(error).__name__
+    text, name = " ".join(str(error).split()), type(error).__name__
+    if not text:
+        return name
+    # The code that sys.exit was called with tells nothing by itself.
+    return text if isinstance(error, Exception) else f"{name}: {text}"
 
 
 class CallEnd(SystemExit):

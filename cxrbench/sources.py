@@ -48,10 +48,12 @@ def read_source(root: Path, source: str) -> bytes:
 
 
 def read_start(root: Path, source: str, count: int) -> bytes:
-    """The first ``count`` bytes at a source, or fewer where it is shorter or damaged; cheap for large files.
+    """The first ``count`` bytes at a source, or fewer where it is shorter; cheap for large files.
+
+    Of a damaged member of a zip file what can be unpacked, which may be nothing.
 
     Raises:
-        CxrbenchError: as :func:`read_source`.
+        CxrbenchError, DamagedImageError: as :func:`read_source`.
     """
     path, name = _locate(root, source)
     try:

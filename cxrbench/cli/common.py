@@ -89,7 +89,7 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 def common(function: F) -> F:
     """Add the common options to a command; its function gets ``output``.
 
-    It is the innermost decorator, as it takes :data:`nonconforming_option` where there is one.
+    It is the innermost decorator but for :func:`at_the_end`: it takes :data:`nonconforming_option`.
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")

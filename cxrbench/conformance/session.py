@@ -140,7 +140,9 @@ def check(request: Request, told: Callable[[Outcome], None], warn: Callable[[str
     while left:
         # The plugin is loaded again, and that is not told again.
         _, left = _in_one_process(
-            request, left, lambda outcome: None if outcome.of == _PLUGIN else add(outcome)
+            request,
+            left,
+            lambda told: None if told.of == _PLUGIN and told.outcome != "failed" else add(told),
         )
     try:
         _keep(parts, outcomes)
@@ -152,7 +154,8 @@ def check(request: Request, told: Callable[[Outcome], None], warn: Callable[[str
 def _keep(parts: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> None:
     for part in parts:
         of_it = [outcome for outcome in outcomes if outcome.of == part["of"]]
-        if "component" in part and not any(outcome.outcome == "not made" for outcome in of_it):
+        made = of_it and not any(outcome.outcome == "not made" for outcome in of_it)
+        if "component" in part and made:
             failed = [outcome.check for outcome in of_it if outcome.outcome == "failed"]
             remember(Component(**part["component"]), part["options"], failed)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cxrbench.conformance.marks import nonconforming
+from cxrbench.conformance.marks import nonconforming_since
 from cxrbench.errors import CxrbenchError
 from cxrbench.export.formats import FORMATS, Format
 from cxrbench.export.metadata import metadata_of
@@ -90,8 +90,7 @@ def export_run(store: Store, registry: Registry, run: str, form: str, folder: Pa
     if why := chosen.missing():
         raise CxrbenchError(f"A network cannot be exported to {form} here: {why}.")
     metadata = metadata_of(trained, deployed(store, registry, trained.record, trained.task))
-    since = nonconforming(registry, trained.spec)
-    marks = tuple(dict.fromkeys([*trained.record.get("nonconforming", ()), *since]))
+    marks = nonconforming_since(registry, [trained.record])
     device = torch.device(chosen.device)
     network = trained.network().requires_grad_(False).to(device)
     batches = [[each.to(device) for each in _examples(trained, size)] for size in _BATCHES]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from cxrbench.comparing.stored import StoredRun
-from cxrbench.conformance.marks import nonconforming
+from cxrbench.conformance.marks import nonconforming_since
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import read_json
 from cxrbench.interfaces import DeviceType
@@ -133,7 +133,8 @@ class Session:
         )
 
     def _nonconforming(self, row: Row) -> list[str]:
-        return nonconforming(self.workflow.registry, self.trained.spec, runtime=row.runtime)
+        registry = self.workflow.registry
+        return list(nonconforming_since(registry, [self.trained.record], runtime=row.runtime))
 
     def _run(self, row: Row, folder: Path) -> dict[str, Any]:
         """What a fresh process finds of a row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cxrbench.decoding import DICOM_HEAD, is_dicom
@@ -25,7 +25,8 @@ def image_files(paths: Iterable[Path]) -> tuple[list[Path], int]:
         if not path.is_dir():
             found[path] = None
             continue
-        for each in _below(path):
+        # A folder that cannot be listed is named where it is read, as files are.
+        for each in _below(path, lambda error: found.update({Path(error.filename): None})):
             if _is_image(each):
                 found[each] = None
             else:
@@ -33,8 +34,8 @@ def image_files(paths: Iterable[Path]) -> tuple[list[Path], int]:
     return list(found), others
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
+def _below(folder: Path, cannot: Callable[[OSError], None]) -> Iterator[Path]:
+    for here, folders, names in os.walk(folder, onerror=cannot):
         folders.sort()
         yield from (Path(here) / name for name in sorted(names))
 

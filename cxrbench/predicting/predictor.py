@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from cxrbench.canonical import digest
-from cxrbench.conformance.marks import nonconforming
+from cxrbench.conformance.marks import nonconforming_since
 from cxrbench.data import patient_vectors
 from cxrbench.errors import CxrbenchError, UsageError
 from cxrbench.interfaces import Dataset
@@ -97,7 +97,9 @@ class Predictor:
         if heatmaps is not None and not _takes_images(networks[0]):
             raise UsageError(f"The network of {networks[0].run_id} sees no images; leave out --heatmaps.")
         behind = deployed(store, registry, source.record, source.task)
-        reader, marks = Reader(_sights(networks, registry)), _marks(source, registry, heatmaps)
+        reader, marks = Reader(_sights(networks, registry)), nonconforming_since(registry, source.records)
+        # Of heatmaps there may be the same to say.
+        marks = tuple(dict.fromkeys([*marks, *(heatmaps.nonconforming if heatmaps else ())]))
         return cls(source, behind, reader, patients, device, heatmaps, marks)
 
     def predict(self, files: Sequence[Path], reporter: Reporter) -> Predicted:
@@ -119,13 +121,14 @@ class Predictor:
             deterministic(any(each.deterministic for each in specs)),
             reporter.progress("predicting", len(files)) as advance,
         ):
-            answers = in_parallel(self.reader, files, len(files), AT_ONCE)
+            answers, before = in_parallel(self.reader, files, len(files), AT_ONCE), 0
             for read in _in_batches(answers, failed, advance):
-                for answer in self._predicted(read, len(images), drawer):
+                for answer in self._predicted(read, before, drawer):
                     if isinstance(answer, Failed):
                         failed.append(answer)
                     else:
                         images.append(answer)
+                before += len(read)
                 advance(len(read), f"{len(failed)} failed" if failed else "")
         order = {path: place for place, path in enumerate(files)}
         failed.sort(key=lambda each: order[each.path])
@@ -213,13 +216,6 @@ class Predictor:
                 "work, or give --device cpu."
             ) from error
         return logits.numpy().astype(np.float64)
-
-
-def _marks(source: Composed, registry: Registry, heatmaps: Heatmaps | None) -> tuple[str, ...]:
-    """A clause on each component behind the answer that failed a check, when the run was made or since."""
-    since = [clause for each in source.networks.values() for clause in nonconforming(registry, each.spec)]
-    made = source.record.get("nonconforming", ())
-    return tuple(dict.fromkeys([*made, *since, *(heatmaps.nonconforming if heatmaps else ())]))
 
 
 def _takes_images(trained: Trained) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_THE_FILE = "\0"
+"""Stands for the file's path while names are looked for in what is said of it."""
+
 
 @dataclass(frozen=True)
 class ReadImage:
@@ -100,8 +103,9 @@ class Reader:
         except DamagedImageError as error:
             why = error.what
         except CxrbenchError as error:
-            why = str(error).rstrip(".")
-        return Failed(path, header.without_names(why) if header else why)
+            # The path stands beside it anyway.
+            why = str(error).replace(str(path), _THE_FILE).rstrip(".")
+        return Failed(path, (header.without_names(why) if header else why).replace(_THE_FILE, str(path)))
 
     def _read(self, path: Path, content: bytes, header: Header | None) -> ReadImage:
         wholes: dict[int, NDArray[np.uint8]] = {}

@@ -33,16 +33,21 @@ class Composed:
     """What a run predicts with.
 
     Attributes:
-        record: the run's ``run.json``.
+        records: ``run.json`` of the run, and behind it those of the runs that it combines.
         task: the classes of its logits.
         networks: each once, by its training. Members of an ensemble that change nothing of it are not there.
         logits: the run's logits ``[n, c]``, rounded as they are stored, of the networks'.
     """
 
-    record: Mapping[str, Any]
+    records: tuple[Mapping[str, Any], ...]
     task: Task
     networks: Mapping[str, Trained]
     logits: Callable[[OfNetworks], FloatArray]
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """``run.json`` of the run."""
+        return self.records[0]
 
     @property
     def run_id(self) -> str:
@@ -76,7 +81,7 @@ def composed(store: Store, registry: Registry, run: str) -> Composed:
     def logits(found: OfNetworks) -> FloatArray:
         return _stored(mean_logits(task, np.stack([found[each.training] for each in own])))
 
-    return Composed(record, task, {each.training: each for each in own}, logits)
+    return Composed((record,), task, {each.training: each for each in own}, logits)
 
 
 def _of_ensemble(store: Store, registry: Registry, record: Mapping[str, Any]) -> Composed:
@@ -101,8 +106,9 @@ def _of_ensemble(store: Store, registry: Registry, record: Mapping[str, Any]) ->
         each = np.stack([nothing if member is None else member.logits(given) for member in members])
         return _stored(ensemble.combined(search, found, task, each, tune))
 
-    networks = [member.networks for member in members if member is not None]
-    return Composed(record, task, {name: each for some in networks for name, each in some.items()}, logits)
+    used = [member for member in members if member is not None]
+    networks = {name: each for member in used for name, each in member.networks.items()}
+    return Composed((record, *(each for member in used for each in member.records)), task, networks, logits)
 
 
 def _member(store: Store, registry: Registry, run_id: str, record: Mapping[str, Any]) -> Composed:

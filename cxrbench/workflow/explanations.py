@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cxrbench.conformance.marks import nonconforming
+from cxrbench.conformance.marks import nonconforming_since
 from cxrbench.errors import UsageError
 from cxrbench.localisation.pairs import Pairs, Window
 from cxrbench.localisation.scoring import ALL, CUTOFFS, mean_with_interval
@@ -249,7 +249,7 @@ def explained(
                 each.localisation,
                 _sanity(run, each, request, wanted),
                 of_run,
-                tuple(nonconforming(registry, run.spec, explainer=request.explainer)),
+                nonconforming_since(registry, [run.record], explainer=request.explainer),
             )
             for run, each, of_run in zip(runs, scored, scores, strict=True)
         ),

@@ -71,7 +71,7 @@ def test_figures_are_drawn_in_each_form(results, tmp_path):
     assert sorted(Path(path).name for path in answer.json["files"]) == files
     for path in (tmp_path / "out").glob("*.png"):
         with Image.open(path) as image:
-            assert min(image.size) > 200
+            assert min(image.size) > 100
             assert len(image.convert("L").getcolors()) > 10
     assert all(path.read_bytes().startswith(b"%PDF") for path in (tmp_path / "out").glob("*.pdf"))
 
