@@ -192,9 +192,10 @@ def _by_table(file: Any, values: NDArray[Any]) -> NDArray[Any] | None:
     be looked up as 0. Values before the first that the table names have its first entry, those behind its
     end the last (PS3.3 C.11.2.1.1).
     """
-    table = next(iter(file.get("VOILUTSequence") or ()), {})
-    if table.get("LUTDescriptor") is None or not table.get("LUTData"):
+    tables = list(file.get("VOILUTSequence") or ())
+    if not tables or tables[0].get("LUTDescriptor") is None or not tables[0].get("LUTData"):
         return None
+    table = tables[0]
     count, first, _ = map(int, table.LUTDescriptor)
     entries = table["LUTData"].value
     if isinstance(entries, bytes):

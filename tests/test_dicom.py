@@ -239,13 +239,13 @@ def test_a_voi_table_goes_before_the_window():
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_voi_table_has_more_entries_than_its_type_has_numbers(bits, as_bytes):
     """4,096 entries, from value 100 on, of 8 bits or 16; values outside have the entries at its ends."""
-    values = np.linspace(0, 4150, 48 * 64).astype(np.uint16).reshape(48, 64)
+    values = np.linspace(0, 4400, 48 * 64).astype(np.uint16).reshape(48, 64)
     entries = np.arange(4096) // 16 * (1 if bits == 8 else 257)
     table = pydicom.Dataset()
     table.LUTDescriptor = [4096, 100, bits]
     table.LUTData = entries.astype("<u2").tobytes() if as_bytes else entries.tolist()
     table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW" if as_bytes else "US"
-    file = dicom(values, bits=12, WindowCenter=10, WindowWidth=5, VOILUTSequence=[table])
+    file = dicom(values, bits=16, WindowCenter=10, WindowWidth=5, VOILUTSequence=[table])
     expected = (values.astype(int) - 100).clip(0, 4095) // 16
     assert np.abs(greys(file) - expected).max() <= 1
 
