@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from cxrbench.ensembling.members import Member  # noqa: E402
 from cxrbench.options import make  # noqa: E402
 from cxrbench.pixels import preparing  # noqa: E402
 from cxrbench.plugins import installed  # noqa: E402
+from cxrbench.predicting import predictor as predicting  # noqa: E402
 from cxrbench.predicting.patients import Patients  # noqa: E402
 from cxrbench.predicting.predictor import Predictor  # noqa: E402
 from cxrbench.predicting.reading import ReadImage  # noqa: E402
@@ -257,6 +259,30 @@ def test_heatmaps_of_what_is_called(results, ids, data, tmp_path):
     with Image.open(called[0]["heatmap"]) as picture:
         assert picture.size == (768, round(768 * 90 / 100))
         assert picture.mode == "RGB"
+
+
+def test_each_heatmap_has_a_file_of_its_own(results, ids, data, tmp_path, monkeypatch):
+    """Also where files are called by their patients, and an image before them gives no finite logit."""
+    for number, path in enumerate(sorted(data.glob("*.png"))[:6]):
+        written(tmp_path, dicom(grey(path)), f"Doe-{number}.dcm")
+    real, first = predicting.logits_of, iter([math.nan])
+
+    def logits_of(*given, **named):
+        logits = real(*given, **named)
+        logits[0] *= next(first, 1.0)
+        return logits
+
+    monkeypatch.setattr(predicting, "logits_of", logits_of)
+    monkeypatch.setattr(predicting, "AT_ONCE", 2)
+    answer = predict(results, ids[0], tmp_path, "--heatmaps", tmp_path / "heat")
+    assert [each["why"] for each in answer.json["failed"]] == [
+        "makes the network give a logit that is not finite"
+    ]
+    drawn = [
+        each["heatmap"] for image in answer.json["images"] for each in image["findings"] if each["decision"]
+    ]
+    assert len(drawn) > 5
+    assert len(set(drawn)) == len(drawn) == len(list((tmp_path / "heat").iterdir()))
 
 
 def test_patient_data_from_dicom_from_a_table_and_from_options(results, ids, data, scan, tmp_path):
