@@ -107,7 +107,6 @@ def predict(
         output.reporter.say(f"{others:,} other files in the folders are left alone")
     registry = output.components().registry
 
-    from cxrbench.conformance.marks import nonconforming
     from cxrbench.files import write_json, write_text
     from cxrbench.options import make, parse_use
     from cxrbench.predicting.heatmaps import Heatmaps
@@ -123,8 +122,7 @@ def predict(
     drawn = None
     if heatmaps is not None:
         use = parse_use("--explainer", explainer or "gradcam")
-        marks = nonconforming(registry, explainer=use)
-        drawn = Heatmaps(heatmaps, make(use, "explainer", registry), layer, tuple(marks))
+        drawn = Heatmaps(heatmaps, make(use, "explainer", registry), use, layer)
     predictor = Predictor.of(
         Store(results, output.reporter, create=False),
         registry,

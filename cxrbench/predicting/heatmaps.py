@@ -16,6 +16,7 @@ from torch import nn
 
 from cxrbench.interfaces import Explainer, SamplePlan
 from cxrbench.map_layers import MapLayer, layer_of, named_layers, without_maps
+from cxrbench.options import Use
 from cxrbench.predicting.reading import ReadImage
 from cxrbench.reporter import Reporter
 from cxrbench.stages import explain
@@ -40,13 +41,13 @@ class Heatmaps:
         folder: where they are written; made where there is none.
         explainer: makes them.
         layer: of the network; None for the one that it names, or its last.
-        nonconforming: a clause on the explainer, where it failed a check.
+        use: names the explainer.
     """
 
     folder: Path
     explainer: Explainer
+    use: Use
     layer: str | None = None
-    nonconforming: tuple[str, ...] = ()
 
     def of(self, trained: Trained, network: nn.Module, device: torch.device) -> Drawer:
         """What draws them for a network, which is in evaluation mode on ``device``.

@@ -97,9 +97,8 @@ class Predictor:
         if heatmaps is not None and not _takes_images(networks[0]):
             raise UsageError(f"The network of {networks[0].run_id} sees no images; leave out --heatmaps.")
         behind = deployed(store, registry, source.record, source.task)
-        reader, marks = Reader(_sights(networks, registry)), nonconforming_since(registry, source.records)
-        # Of heatmaps there may be the same to say.
-        marks = tuple(dict.fromkeys([*marks, *(heatmaps.nonconforming if heatmaps else ())]))
+        reader, uses = Reader(_sights(networks, registry)), {"explainer": heatmaps.use} if heatmaps else {}
+        marks = nonconforming_since(registry, source.records, **uses)
         return cls(source, behind, reader, patients, device, heatmaps, marks)
 
     def predict(self, files: Sequence[Path], reporter: Reporter) -> Predicted:

@@ -77,8 +77,7 @@ class Heard:
 def takes_what_runs_tell(heard: Heard) -> None:
     """It takes epochs, artifacts or runs of all kinds, also with undefined figures, and raises nothing."""
     for call in heard.calls:
-        if isinstance(call.answer, Raised):
-            raise AssertionError(f"Of {call.of} it raises {call.answer.reason}.") from call.answer.error
+        _require_an_answer(call)
 
 
 def takes_undefined_figures(heard: Heard) -> None:
@@ -87,9 +86,7 @@ def takes_undefined_figures(heard: Heard) -> None:
     epoch = values["epoch"]
     epoch |= {name: math.nan for name in epoch if name.startswith(("macro_", "mean_", "val_"))}
     epoch["epoch"] += 1
-    call = heard.called_with(values)
-    if isinstance(call.answer, Raised):
-        raise AssertionError(f"Of {call.of} it raises {call.answer.reason}.") from call.answer.error
+    _require_an_answer(heard.called_with(values))
 
 
 def answers_nothing(heard: Heard) -> None:
@@ -122,6 +119,11 @@ CHECKS: Mapping[str, Sequence[Callable[[Heard], None]]] = {
     "report_sections": (gives_sections_that_can_be_shown, leaves_alone_what_it_is_given),
 }
 """By hook, after :func:`takes_what_runs_tell`, without which they say nothing."""
+
+
+def _require_an_answer(call: Call) -> None:
+    if isinstance(call.answer, Raised):
+        raise AssertionError(f"Of {call.of} it raises {call.answer.reason}.") from call.answer.error
 
 
 def _name(values: Mapping[str, Any]) -> str:
